@@ -1,0 +1,1 @@
+"""The embedded demo people: generated, textured, free for any use."""

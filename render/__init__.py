@@ -1,0 +1,1 @@
+"""One mesh becomes pixels: mesh, camera, two-sided rasteriser, lights, backgrounds."""

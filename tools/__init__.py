@@ -1,0 +1,1 @@
+"""One module per command line; each parses, calls the libraries and reports."""

@@ -1,0 +1,63 @@
+"""What all command lines share: common flags, logging, exit statuses.
+
+Exit status: 0 all done; 1 some items failed (listed at the end); 2 bad input or usage,
+one clear sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from render.errors import UserInputError
+
+DISTRIBUTION = "2k2k-toolkit"
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+
+
+def toolkit_version() -> str:
+    """Return the installed version of the toolkit ("unknown" when run without installing)."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def new_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser with the flags that every command has."""
+    parser = argparse.ArgumentParser(
+        prog=command,
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{command} {toolkit_version()}")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more while working")
+    return parser
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    argv: list[str] | None,
+) -> int:
+    """Parse, run, and turn the user's errors into one sentence and status 2."""
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as exit_request:
+        return int(exit_request.code or 0)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.WARNING,
+        format="%(levelname)s: %(message)s",
+    )
+    try:
+        return run(arguments)
+    except UserInputError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted; finished work is kept", file=sys.stderr)
+        return 130
