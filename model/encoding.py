@@ -1,0 +1,169 @@
+"""Network units and back: images, depth and normals (their one home).
+
+* image: v in 0..1 becomes (v - 0.5) / 0.5;
+* depth: ray distance r becomes d = 2 + 2 (r - 1) / tan(fov / 2), which is the released
+  "pixels / 512" at 2048 and the same at every resolution; the background is 0;
+* normals: with h = d[i, j] - d[i, j+1], v = d[i-1, j] - d[i, j] and
+  c = (1 / 255) (2048 / R) for the working resolution R, the vector (h, v, c) is scaled to
+  unit length and stored as (n + 1) / 2; the background is 0 in all three channels.
+  R is that of the full frame on both frames: the low-resolution frame, which is R / 8
+  wide, therefore shows slopes eight times as steep, as in the released networks.
+
+Sign of encoded normals: on the front map channel 0 grows towards the image's left,
+channel 1 towards its top, channel 2 towards the camera. The back map uses the same
+formula on the back depth, so that its vector is the outward normal turned round
+(it faces the camera, the outward one faces away).
+
+Encoded normals are not metric: tangents carry the gain 255 / 512 at full resolution.
+`encoded_from_camera_normals` and `camera_normals_from_encoded` convert exactly, for the
+perspective camera of `render.camera`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from render.camera import FOV_DEG, Camera
+
+REFERENCE_RESOLUTION = 2048
+NORMAL_STEP = 1.0 / 255.0
+BACKGROUND_CUT_OFF = 0.2
+"""Network depths below this are background: their encoded normals are 0."""
+
+DEPTH_PER_RAY_DISTANCE = 2.0 / math.tan(math.radians(FOV_DEG) / 2.0)
+
+
+def encode_image(image: Tensor) -> Tensor:
+    """Map colours from 0..1 to the network's -1..1."""
+    return (image - 0.5) / 0.5
+
+
+def decode_image(image: Tensor) -> Tensor:
+    """Map the network's -1..1 to colours in 0..1."""
+    return image * 0.5 + 0.5
+
+
+def encode_depth(ray_distance: Tensor) -> Tensor:
+    """Convert ray distances (normalised units, 0 = background) to network units (0 = background)."""
+    depth = 2.0 + DEPTH_PER_RAY_DISTANCE * (ray_distance - 1.0)
+    return torch.where(ray_distance > 0, depth, torch.zeros_like(depth))
+
+
+def decode_depth(depth: Tensor) -> Tensor:
+    """Convert network units to ray distances; 0 (background) stays 0."""
+    ray_distance = 1.0 + (depth - 2.0) / DEPTH_PER_RAY_DISTANCE
+    return torch.where(depth > 0, ray_distance, torch.zeros_like(depth))
+
+
+def normal_step(resolution: int) -> float:
+    """Return c = (1 / 255) (2048 / R), the third component before normalisation."""
+    return NORMAL_STEP * REFERENCE_RESOLUTION / resolution
+
+
+def normals_from_depth(depth: Tensor, resolution: int) -> Tensor:
+    """Compute encoded normals of depth maps by finite differences (paper, section 5.1).
+
+    Args:
+        depth: (B, S, H, W) float32, S sides in network units, 0 = background.
+        resolution: the working resolution R of the full frame, pixels.
+
+    Returns:
+        (B, 3 S, H, W) float32 in 0..1, three channels a side; 0 where the depth is below
+        the cut-off. Pixels beside the background keep the step of their silhouette.
+    """
+    sides = depth.unsqueeze(2)
+    # The last column and the first row have no neighbour: their difference is 0.
+    horizontal = functional.pad(-torch.diff(sides, dim=-1), (0, 1))
+    vertical = functional.pad(-torch.diff(sides, dim=-2), (0, 0, 1, 0))
+    vector = torch.cat(
+        [horizontal, vertical, torch.full_like(sides, normal_step(resolution))], dim=2
+    )
+    encoded = (functional.normalize(vector, dim=2, eps=1e-12) + 1.0) / 2.0
+    encoded = encoded * (sides >= BACKGROUND_CUT_OFF)
+    return encoded.flatten(1, 2)
+
+
+def interior(mask: Tensor) -> Tensor:
+    """Return where `normals_from_depth` sees the person alone.
+
+    Args:
+        mask: (B, 1, H, W) bool, True = person.
+
+    Returns:
+        (B, 1, H, W) bool: the pixel and the two neighbours it is compared with are person.
+    """
+    right = functional.pad(mask[..., 1:], (0, 1), value=True)
+    above = functional.pad(mask[..., :-1, :], (0, 0, 1, 0), value=True)
+    return mask & right & above
+
+
+def _ray_frame(height: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return unit rays and their derivatives per pixel in u and v, each (3, H, W) float32."""
+    camera = Camera(height)
+    rays = torch.from_numpy(camera.rays()).permute(2, 0, 1)
+    step = 1.0 / camera.focal_px
+    along_u = torch.zeros_like(rays)
+    along_v = torch.zeros_like(rays)
+    # The ray is q / |q| with q = (x, y, -1); dq/du = (step, 0, 0), dq/dv = (0, -step, 0).
+    inverse_length = -rays[2]
+    along_u[0], along_v[1] = step * inverse_length, -step * inverse_length
+    along_u = along_u - rays * (rays * along_u).sum(0, keepdim=True)
+    along_v = along_v - rays * (rays * along_v).sum(0, keepdim=True)
+    return tuple(part.float().to(device) for part in (rays, along_u, along_v))  # type: ignore[return-value]
+
+
+def encoded_from_camera_normals(
+    normal: Tensor, ray_distance: Tensor, resolution: int, back: bool
+) -> Tensor:
+    """Encode rendered normals as `normals_from_depth` would encode the same surface.
+
+    Args:
+        normal: (B, 3, H, W) float32 unit, camera frame, pointing out of the body.
+        ray_distance: (B, 1, H, W) float32, normalised units, 0 = background.
+        resolution: the working resolution R of the full frame, pixels.
+        back: True for the back side, whose outward normals face away.
+
+    Returns:
+        (B, 3, H, W) float32 in 0..1, 0 on the background.
+    """
+    rays, along_u, along_v = _ray_frame(normal.shape[-1], normal.device)
+    facing = -normal if back else normal
+    # On the plane n . P = const along the ray: dr/du = -r (n . ray_u) / (n . ray).
+    towards = (facing * rays).sum(1, keepdim=True).clamp(max=-1e-4)
+    gain = DEPTH_PER_RAY_DISTANCE * ray_distance
+    horizontal = gain * (facing * along_u).sum(1, keepdim=True) / towards
+    vertical = gain * (facing * along_v).sum(1, keepdim=True) / towards
+    vector = torch.cat(
+        [horizontal, vertical, torch.full_like(horizontal, normal_step(resolution))], dim=1
+    )
+    encoded = (functional.normalize(vector, dim=1) + 1.0) / 2.0
+    return encoded * (ray_distance > 0)
+
+
+def camera_normals_from_encoded(
+    encoded: Tensor, ray_distance: Tensor, resolution: int, back: bool
+) -> Tensor:
+    """Invert `encoded_from_camera_normals`.
+
+    Args:
+        encoded: (B, 3, H, W) float32 in 0..1; blended normals need not have unit length.
+        ray_distance: (B, 1, H, W) float32, normalised units, 0 = background.
+        resolution: the working resolution R of the full frame, pixels.
+        back: True for the back side.
+
+    Returns:
+        (B, 3, H, W) float32 unit normals, camera frame, out of the body; 0 on the background.
+    """
+    rays, along_u, along_v = _ray_frame(encoded.shape[-1], encoded.device)
+    vector = encoded * 2.0 - 1.0
+    # Beyond this slope (89 degrees at 2048) the step of the silhouette is all there is.
+    scale = normal_step(resolution) / vector[:, 2:3].clamp(min=1e-2) / DEPTH_PER_RAY_DISTANCE
+    distance_u, distance_v = -vector[:, 0:1] * scale, -vector[:, 1:2] * scale
+    tangent_u = distance_u * rays + ray_distance * along_u
+    tangent_v = distance_v * rays + ray_distance * along_v
+    facing = functional.normalize(torch.linalg.cross(tangent_v, tangent_u, dim=1), dim=1)
+    return (-facing if back else facing) * (ray_distance > 0)

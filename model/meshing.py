@@ -1,0 +1,178 @@
+"""Two-sided depth maps become a closed triangle mesh.
+
+`stitch` triangulates the front and the back pixel grid over the same mask and joins them
+along the silhouette, so that the mesh is watertight by construction. Every vertex lies on
+the ray of a pixel centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from render.camera import Camera, transform_points, unproject
+
+MINIMUM_THICKNESS = 1e-3
+"""Smallest distance between front and back along a ray, normalised units (about 3 mm)."""
+
+
+@dataclass(frozen=True)
+class DepthMaps:
+    """Both surfaces of a person on the pixel grid of one camera.
+
+    Attributes:
+        front: (R, R) float32 ray distance of the nearest surface, normalised units, 0 = background.
+        back: (R, R) float32 ray distance of the farthest surface, likewise.
+        mask: (R, R) bool, True = person.
+    """
+
+    front: NDArray[np.float32]
+    back: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        shape = self.mask.shape
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError(f"mask: expected (R, R), got {shape}")
+        if self.front.shape != shape or self.back.shape != shape:
+            raise ValueError(
+                f"front, back: expected {shape}, got {self.front.shape} and {self.back.shape}"
+            )
+
+    @property
+    def resolution(self) -> int:
+        """Width and height, pixels."""
+        return self.mask.shape[0]
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the largest 4-connected component of a mask (an empty mask stays empty)."""
+    labels, count = ndimage.label(mask)
+    if count < 2:
+        return mask.copy()
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return labels == sizes.argmax()
+
+
+def _person_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (R-1, R-1) bool: the four pixel centres around a grid cell are all person."""
+    return mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+
+
+def _cell_corners(cells: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the corner vertices of each cell and the pixel of each vertex.
+
+    Two cells that touch in one corner alone get a vertex each there: one shared vertex
+    would give its wall edge four faces.
+
+    Returns:
+        (C, 4) vertex indices (top left, top right, bottom left, bottom right) and
+        (V, 2) row and column of each vertex.
+    """
+    padded = np.pad(cells, 1)
+    top_left, top_right = padded[:-1, :-1], padded[:-1, 1:]
+    bottom_left, bottom_right = padded[1:, :-1], padded[1:, 1:]
+    used = top_left | top_right | bottom_left | bottom_right
+    pinched = (top_left & bottom_right & ~top_right & ~bottom_left) | (
+        top_right & bottom_left & ~top_left & ~bottom_right
+    )
+    index = np.full(used.shape, -1, dtype=np.int64)
+    index[used] = np.arange(used.sum())
+    # The cell below a pinched vertex takes the copy, the cell above keeps the first.
+    index_below = index.copy()
+    index_below[pinched] = used.sum() + np.arange(pinched.sum())
+    corners = np.stack(
+        [
+            index_below[:-1, :-1][cells],
+            index_below[:-1, 1:][cells],
+            index[1:, :-1][cells],
+            index[1:, 1:][cells],
+        ],
+        axis=1,
+    )
+    pixels = np.concatenate([np.argwhere(used), np.argwhere(pinched)])
+    return corners, pixels
+
+
+def _boundary_edges(faces: NDArray[np.int64], vertex_count: int) -> NDArray[np.int64]:
+    """Return the (E, 2) directed edges that belong to one face only."""
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    forward = edges[:, 0] * vertex_count + edges[:, 1]
+    backward = edges[:, 1] * vertex_count + edges[:, 0]
+    return edges[~np.isin(forward, backward)]
+
+
+def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
+    """Triangulate both pixel grids and join them along the silhouette.
+
+    Args:
+        maps: depth maps of one person; where the back is not behind the front by
+            `MINIMUM_THICKNESS` it is moved there.
+        camera: the camera of the maps, of the same resolution.
+
+    Returns:
+        A watertight mesh in the camera frame, normalised units, faces outwards. The first
+        half of its vertices is the front, the second half the back, in the same order.
+
+    Raises:
+        ValueError: resolutions differ, depths are not positive and finite inside the mask,
+            or the mask has no cell of 2x2 pixels.
+    """
+    if camera.resolution != maps.resolution:
+        raise ValueError(
+            f"camera: expected resolution {maps.resolution}, got {camera.resolution}"
+        )
+    corners, pixels = _cell_corners(_person_cells(maps.mask))
+    if not len(corners):
+        raise ValueError("mask: expected a person of 2x2 pixels or more, got none")
+    rows, columns = pixels[:, 0], pixels[:, 1]
+    front = maps.front.astype(np.float64)
+    back = np.maximum(maps.back.astype(np.float64), front + MINIMUM_THICKNESS)
+    used = np.stack([front[rows, columns], maps.back[rows, columns].astype(np.float64)])
+    if not np.isfinite(used).all() or (used <= 0).any():
+        raise ValueError("front, back: expected positive finite depths inside the mask")
+    points = [unproject(side, camera)[rows, columns] for side in (front, back)]
+
+    count = len(pixels)
+    top_left, top_right, bottom_left, bottom_right = corners.T
+    front_faces = np.concatenate(
+        [
+            np.stack([top_left, bottom_left, top_right], axis=1),
+            np.stack([top_right, bottom_left, bottom_right], axis=1),
+        ]
+    )
+    back_faces = front_faces[:, ::-1] + count
+    start, end = _boundary_edges(front_faces, count).T
+    wall = np.concatenate(
+        [
+            np.stack([end, start, start + count], axis=1),
+            np.stack([end, start + count, end + count], axis=1),
+        ]
+    )
+    return trimesh.Trimesh(
+        vertices=np.concatenate(points),
+        faces=np.concatenate([front_faces, back_faces, wall]),
+        process=False,
+    )
+
+
+def mesh_in_scan_frame(
+    mesh: trimesh.Trimesh,
+    camera_from_normalised: NDArray[np.floating],
+    normalised_from_scan: NDArray[np.floating],
+) -> trimesh.Trimesh:
+    """Return a camera-frame mesh in the frame and unit of its scan, the turn undone.
+
+    Args:
+        mesh: vertices in the camera frame, normalised units.
+        camera_from_normalised: (4, 4) pose of the view, yaw included.
+        normalised_from_scan: (4, 4) similarity of the scan.
+    """
+    scan_from_camera = np.linalg.inv(camera_from_normalised @ normalised_from_scan)
+    vertices = transform_points(scan_from_camera, np.asarray(mesh.vertices))
+    return trimesh.Trimesh(vertices=vertices, faces=np.asarray(mesh.faces), process=False)
