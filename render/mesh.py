@@ -1,0 +1,197 @@
+"""A triangle mesh with its colours, as plain arrays.
+
+UV coordinates have their origin at the bottom left of the texture, as in OBJ; textures are
+stored with row 0 at the top, as image files are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT_GREY = 0.8
+
+
+@dataclass(frozen=True)
+class Material:
+    """How the faces of one material are coloured.
+
+    Attributes:
+        name: as in the file.
+        base_colour: (3,) float64, sRGB 0..1; used where there is neither texture nor vertex colour.
+        texture: (H, W, 3) uint8 sRGB with row 0 at the top, or None.
+    """
+
+    name: str
+    base_colour: NDArray[np.float64]
+    texture: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh; faces are counter-clockwise seen from outside.
+
+    Attributes:
+        vertices: (V, 3) float64, any unit and frame (the owner says which).
+        faces: (F, 3) int32, indices of vertices.
+        uvs: (T, 2) float64, origin bottom left, or None.
+        uv_faces: (F, 3) int32, indices of uvs per face corner, or None with uvs None.
+        vertex_normals: (V, 3) float64 unit vectors out of the body (zero on unused vertices).
+        vertex_colours: (V, 3) uint8 sRGB, or None.
+        materials: at least one.
+        face_materials: (F,) int32, indices of materials.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int32]
+    uvs: NDArray[np.float64] | None
+    uv_faces: NDArray[np.int32] | None
+    vertex_normals: NDArray[np.float64]
+    vertex_colours: NDArray[np.uint8] | None
+    materials: tuple[Material, ...]
+    face_materials: NDArray[np.int32]
+
+    @classmethod
+    def from_arrays(
+        cls,
+        vertices: NDArray[np.floating],
+        faces: NDArray[np.integer],
+        *,
+        uvs: NDArray[np.floating] | None = None,
+        uv_faces: NDArray[np.integer] | None = None,
+        vertex_normals: NDArray[np.floating] | None = None,
+        vertex_colours: NDArray[np.uint8] | None = None,
+        materials: tuple[Material, ...] = (),
+        face_materials: NDArray[np.integer] | None = None,
+    ) -> Mesh:
+        """Return a mesh with the missing parts filled in and the shapes checked.
+
+        Vertex normals that are missing, zero, or on the inner side of the faces around them
+        are replaced by area-weighted ones. UVs without `uv_faces` belong to the vertices.
+
+        Args:
+            vertices: (V, 3) float.
+            faces: (F, 3) int.
+            uvs: (T, 2) float, or None.
+            uv_faces: (F, 3) int, or None: the same as faces.
+            vertex_normals: (V, 3) float of any length, or None.
+            vertex_colours: (V, 3) uint8 sRGB, or None.
+            materials: empty for one grey material.
+            face_materials: (F,) int, or None: all faces have the first material.
+
+        Raises:
+            ValueError: a shape or an index does not fit.
+        """
+        vertices = np.array(vertices, dtype=np.float64)
+        faces = np.array(faces, dtype=np.int32)
+        _check_rows("vertices", vertices, 3)
+        _check_rows("faces", faces, 3)
+        _check_indices("faces", faces, len(vertices))
+        if uvs is None:
+            uv_faces = None
+        else:
+            uvs = np.array(uvs, dtype=np.float64)
+            uv_faces = np.array(faces if uv_faces is None else uv_faces, dtype=np.int32)
+            _check_rows("uvs", uvs, 2)
+            if uv_faces.shape != faces.shape:
+                raise ValueError(f"uv_faces: expected {faces.shape}, got {uv_faces.shape}")
+            _check_indices("uv_faces", uv_faces, len(uvs))
+        if vertex_colours is not None:
+            vertex_colours = np.array(vertex_colours)
+            if vertex_colours.shape != vertices.shape or vertex_colours.dtype != np.uint8:
+                raise ValueError(
+                    f"vertex_colours: expected {vertices.shape} uint8, "
+                    f"got {vertex_colours.shape} {vertex_colours.dtype}"
+                )
+        materials = materials or (Material("default", np.full(3, DEFAULT_GREY)),)
+        if face_materials is None:
+            face_materials = np.zeros(len(faces), dtype=np.int32)
+        face_materials = np.array(face_materials, dtype=np.int32)
+        if face_materials.shape != (len(faces),):
+            raise ValueError(
+                f"face_materials: expected ({len(faces)},), got {face_materials.shape}"
+            )
+        _check_indices("face_materials", face_materials, len(materials))
+        return cls(
+            vertices=vertices,
+            faces=faces,
+            uvs=uvs,
+            uv_faces=uv_faces,
+            vertex_normals=_consistent_normals(vertices, faces, vertex_normals),
+            vertex_colours=vertex_colours,
+            materials=tuple(materials),
+            face_materials=face_materials,
+        )
+
+
+def area_weighted_normals(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return (V, 3) float64 unit normals, the mean of the adjacent faces weighted by area.
+
+    Vertices without a face of positive area have a zero normal.
+    """
+    corners = np.asarray(vertices, dtype=np.float64)[faces]
+    crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    repeated = np.repeat(crossed, 3, axis=0)
+    flat = np.asarray(faces).ravel()
+    sums = np.stack(
+        [np.bincount(flat, repeated[:, axis], minlength=len(vertices)) for axis in range(3)], axis=1
+    )
+    return _unit(sums)
+
+
+def transformed(mesh: Mesh, matrix: NDArray[np.floating]) -> Mesh:
+    """Return the mesh under a (4, 4) affine matrix; normals follow the inverse transpose.
+
+    Raises:
+        ValueError: the matrix is singular, or mirrors the mesh (faces would turn inside out).
+    """
+    linear = np.asarray(matrix, dtype=np.float64)[:3, :3]
+    if not np.linalg.det(linear) > 0.0:
+        raise ValueError("matrix: expected a positive determinant, got a mirroring or singular one")
+    return Mesh(
+        vertices=mesh.vertices @ linear.T + np.asarray(matrix)[:3, 3],
+        faces=mesh.faces,
+        uvs=mesh.uvs,
+        uv_faces=mesh.uv_faces,
+        vertex_normals=_unit(mesh.vertex_normals @ np.linalg.inv(linear)),
+        vertex_colours=mesh.vertex_colours,
+        materials=mesh.materials,
+        face_materials=mesh.face_materials,
+    )
+
+
+def _consistent_normals(
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    given: NDArray[np.floating] | None,
+) -> NDArray[np.float64]:
+    computed = area_weighted_normals(vertices, faces)
+    if given is None:
+        return computed
+    normals = np.array(given, dtype=np.float64)
+    if normals.shape != vertices.shape:
+        raise ValueError(f"vertex_normals: expected {vertices.shape}, got {normals.shape}")
+    normals = _unit(np.nan_to_num(normals, nan=0.0, posinf=0.0, neginf=0.0))
+    unusable = np.einsum("ij,ij->i", normals, computed) <= 0.0
+    return np.where(unusable[:, None], computed, normals)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0.0)
+
+
+def _check_rows(name: str, array: NDArray[np.generic], width: int) -> None:
+    if array.ndim != 2 or array.shape[1] != width:
+        raise ValueError(f"{name}: expected (N, {width}), got {array.shape}")
+
+
+def _check_indices(name: str, indices: NDArray[np.integer], count: int) -> None:
+    if indices.size and (indices.min() < 0 or indices.max() >= count):
+        raise ValueError(
+            f"{name}: expected indices 0..{count - 1}, got {indices.min()}..{indices.max()}"
+        )

@@ -1,0 +1,341 @@
+"""A mesh becomes a two-sided G-buffer: the nearest and the farthest surface of every pixel.
+
+The back side is the same pass with the depth test reversed, so both sides share pixels
+and silhouette. Nothing is culled; where an open mesh shows the inner side of a surface,
+the pixel is marked unreliable.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from importlib import resources
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.camera import Camera, project, transform_points
+from render.context import OffscreenContext
+from render.framebuffers import Box, Targets
+from render.mesh import Mesh
+from render.upload import MeshHandle, release_mesh, upload_mesh
+
+PERSON, UNRELIABLE = 1, 2
+Sides = Literal["both", "front"]
+
+_NEAREST = 0.01
+_BORDER = 2
+_EXTENSION_STEPS = 3
+_RELIABLE_ABOVE = 192
+
+
+@dataclass(frozen=True)
+class SideBuffer:
+    """What one side of the surface looks like in every pixel; zeros on the background.
+
+    Attributes:
+        albedo: (R, R, 3) uint8 sRGB, unlit; reaches beyond the mask where coverage > 0.
+        normal: (R, R, 3) float32 unit vectors, camera frame, out of the body: towards the
+            camera on the front side and away from it on the back side.
+        ray_distance: (R, R) float32, distance from the camera along the ray, mesh unit.
+    """
+
+    albedo: NDArray[np.uint8]
+    normal: NDArray[np.float32]
+    ray_distance: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GBuffer:
+    """Both sides of one view.
+
+    Attributes:
+        front: the nearest surface.
+        back: the farthest surface, as it is painted, seen through the body; when only the
+            front was asked for, the same arrays as `front`.
+        mask: (R, R) uint8: 0 background, 1 person, 1 | 2 person with an unreliable surface.
+        coverage: (R, R) uint8, antialiased alpha, above 0 wherever the mask is.
+    """
+
+    front: SideBuffer
+    back: SideBuffer
+    mask: NDArray[np.uint8]
+    coverage: NDArray[np.uint8]
+
+
+class Rasteriser:
+    """Draws uploaded meshes in one context; `close` (or `with`) gives the GPU memory back.
+
+    Args:
+        context: stays the caller's, and must stay open as long as the rasteriser is used.
+    """
+
+    def __init__(self, context: OffscreenContext) -> None:
+        self._context = context
+        self._gl = context.gl
+        context.make_current()
+        self._surface = self._program("surface", "surface")
+        self._coverage = self._program("coverage", "coverage")
+        self._halve = self._program("halve", "halve")
+        self._empty_array = int(self._gl.glGenVertexArrays(1))
+        self._targets: Targets | None = None
+
+    def upload(self, mesh: Mesh) -> MeshHandle:
+        """Copy a mesh to the GPU, for any number of views; its frame is up to the caller."""
+        self._context.make_current()
+        return upload_mesh(self._gl, mesh)
+
+    def release(self, handle: MeshHandle) -> None:
+        """Give the GPU memory of an uploaded mesh back."""
+        self._context.make_current()
+        release_mesh(self._gl, handle)
+
+    def render(
+        self,
+        handle: MeshHandle,
+        camera: Camera,
+        camera_from_mesh: NDArray[np.floating],
+        sides: Sides = "both",
+    ) -> GBuffer:
+        """Draw one view.
+
+        Args:
+            handle: an uploaded mesh.
+            camera: resolution and field of view.
+            camera_from_mesh: (4, 4) rigid motion (a uniform scale is allowed) from the frame
+                of the mesh to the camera frame.
+            sides: "front" leaves the back side out, which is faster.
+        """
+        self._context.make_current()
+        targets = self._sized_targets(camera.resolution)
+        box, near, far = _visible_box(handle, camera, camera_from_mesh)
+        clip = _clip_from_camera(camera, near, far)
+        self._set_matrices(camera_from_mesh, clip)
+        coverage = self._draw_coverage(handle, targets, box)
+        front, hits = self._draw_side(handle, targets, box, is_back=False)
+        back, back_hits = front, hits
+        if sides == "both":
+            back, back_hits = self._draw_side(handle, targets, box, is_back=True)
+        return _assemble(front, hits, back, back_hits, coverage, sides, box, camera.resolution)
+
+    def close(self) -> None:
+        """Give programs and framebuffers back; uploaded meshes are released by their owner."""
+        self._context.make_current()
+        for program in (self._surface, self._coverage, self._halve):
+            self._gl.glDeleteProgram(program)
+        self._gl.glDeleteVertexArrays(1, [self._empty_array])
+        if self._targets is not None:
+            self._targets.release()
+            self._targets = None
+
+    def __enter__(self) -> Rasteriser:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _program(self, vertex: str, fragment: str) -> int:
+        from OpenGL.GL import shaders
+
+        folder = resources.files("render") / "shaders"
+        stages = (
+            (f"{vertex}.vert.glsl", self._gl.GL_VERTEX_SHADER),
+            (f"{fragment}.frag.glsl", self._gl.GL_FRAGMENT_SHADER),
+        )
+        # Core profiles refuse to validate a program while no vertex array is bound.
+        return shaders.compileProgram(
+            *(shaders.compileShader((folder / name).read_text(), kind) for name, kind in stages),
+            validate=False,
+        )
+
+    def _sized_targets(self, resolution: int) -> Targets:
+        if self._targets is None or self._targets.resolution != resolution:
+            if self._targets is not None:
+                self._targets.release()
+            self._targets = Targets(self._gl, resolution)
+        return self._targets
+
+    def _uniform(self, program: int, name: str) -> int:
+        return int(self._gl.glGetUniformLocation(program, name))
+
+    def _set_matrices(
+        self, camera_from_mesh: NDArray[np.floating], clip: NDArray[np.float64]
+    ) -> None:
+        gl = self._gl
+        model = np.ascontiguousarray(camera_from_mesh, dtype=np.float32)
+        for program in (self._coverage, self._surface):
+            gl.glUseProgram(program)
+            place = self._uniform(program, "camera_from_mesh")
+            gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, model)
+            place = self._uniform(program, "clip_from_camera")
+            gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, clip.astype(np.float32))
+        normal = np.ascontiguousarray(model[:3, :3])
+        place = self._uniform(self._surface, "normal_from_mesh")
+        gl.glUniformMatrix3fv(place, 1, gl.GL_TRUE, normal)
+
+    def _draw_coverage(self, handle: MeshHandle, targets: Targets, box: Box) -> NDArray[np.uint8]:
+        gl = self._gl
+        targets.begin_coverage(box)
+        gl.glUseProgram(self._coverage)
+        gl.glBindVertexArray(handle.vertex_array)
+        total = sum(draw.index_count for draw in handle.draws)
+        gl.glDrawElements(gl.GL_TRIANGLES, total, gl.GL_UNSIGNED_INT, None)
+        targets.resolve_coverage(box)
+        gl.glUseProgram(self._halve)
+        gl.glUniform1i(self._uniform(self._halve, "doubled"), 0)
+        gl.glBindVertexArray(self._empty_array)
+        gl.glDrawArrays(gl.GL_TRIANGLES, 0, 3)
+        return targets.read_coverage(box)
+
+    def _draw_side(
+        self, handle: MeshHandle, targets: Targets, box: Box, is_back: bool
+    ) -> tuple[SideBuffer, NDArray[np.uint8]]:
+        gl = self._gl
+        targets.begin_side(box, is_back)
+        gl.glUseProgram(self._surface)
+        gl.glUniform1i(self._uniform(self._surface, "is_back"), int(is_back))
+        gl.glUniform1i(self._uniform(self._surface, "colour_texture"), 0)
+        gl.glBindVertexArray(handle.vertex_array)
+        gl.glActiveTexture(gl.GL_TEXTURE0)
+        for draw in handle.draws:
+            gl.glUniform1i(self._uniform(self._surface, "colour_source"), draw.source)
+            base = draw.base_colour
+            gl.glUniform3f(self._uniform(self._surface, "base_colour"), *map(float, base))
+            gl.glBindTexture(gl.GL_TEXTURE_2D, draw.texture)
+            start = ctypes.c_void_p(draw.first_index * 4)
+            gl.glDrawElements(gl.GL_TRIANGLES, draw.index_count, gl.GL_UNSIGNED_INT, start)
+        albedo, geometry = targets.read_side(box)
+        side = SideBuffer(albedo[..., :3], geometry[..., :3], geometry[..., 3])
+        return side, albedo[..., 3]
+
+
+def render_gbuffer(
+    mesh: Mesh, camera: Camera, camera_from_mesh: NDArray[np.floating], sides: Sides = "both"
+) -> GBuffer:
+    """Draw one view of one mesh in a context of its own (see `Rasteriser.render`).
+
+    Raises:
+        ContextError: no OpenGL context can be made.
+    """
+    with OffscreenContext() as context, Rasteriser(context) as rasteriser:
+        handle = rasteriser.upload(mesh)
+        try:
+            return rasteriser.render(handle, camera, camera_from_mesh, sides)
+        finally:
+            rasteriser.release(handle)
+
+
+def _visible_box(
+    handle: MeshHandle, camera: Camera, camera_from_mesh: NDArray[np.floating]
+) -> tuple[Box, float, float]:
+    """Return the pixels that the mesh can touch, and clipping distances around it."""
+    corners = transform_points(np.asarray(camera_from_mesh, dtype=np.float64), handle.bounds)
+    depths = -corners[:, 2]
+    far = max(float(depths.max()) * 1.01, 2.0 * _NEAREST)
+    size = camera.resolution
+    if depths.min() <= _NEAREST:
+        return Box(0, 0, size, size), _NEAREST, far
+    pixels = project(corners, camera)
+    low = np.clip(np.floor(pixels.min(axis=0)) - _BORDER, 0, size).astype(int)
+    high = np.clip(np.ceil(pixels.max(axis=0)) + _BORDER, 0, size).astype(int)
+    near = max(_NEAREST, float(depths.min()) * 0.99)
+    width, height = (int(max(side, 0)) for side in high - low)
+    return Box(int(low[0]), int(low[1]), width, height), near, far
+
+
+def _clip_from_camera(camera: Camera, near: float, far: float) -> NDArray[np.float64]:
+    """Return the (4, 4) perspective matrix with y downwards, so that row 0 is the top row."""
+    slope = 2.0 * camera.focal_px / camera.resolution
+    matrix = np.zeros((4, 4))
+    matrix[0, 0], matrix[1, 1] = slope, -slope
+    matrix[2, 2] = (near + far) / (near - far)
+    matrix[2, 3] = 2.0 * near * far / (near - far)
+    matrix[3, 2] = -1.0
+    return matrix
+
+
+def _assemble(
+    front: SideBuffer,
+    hits: NDArray[np.uint8],
+    back: SideBuffer,
+    back_hits: NDArray[np.uint8],
+    coverage: NDArray[np.uint8],
+    sides: Sides,
+    box: Box,
+    resolution: int,
+) -> GBuffer:
+    mask = np.where(hits > 0, PERSON, 0).astype(np.uint8)
+    wrong = (hits < _RELIABLE_ABOVE) | (back_hits < _RELIABLE_ABOVE)
+    mask[(hits > 0) & wrong] |= UNRELIABLE
+    coverage = np.where(mask > 0, np.maximum(coverage, 1), coverage)
+    front_albedo, reached = extend_colours(front.albedo, mask > 0, coverage > 0)
+    coverage = np.where(reached, coverage, 0).astype(np.uint8)
+    full_front = _full_side(front, front_albedo, box, resolution)
+    full_back = full_front
+    if sides == "both":
+        back_albedo, _ = extend_colours(back.albedo, mask > 0, coverage > 0)
+        full_back = _full_side(back, back_albedo, box, resolution)
+    return GBuffer(
+        front=full_front,
+        back=full_back,
+        mask=_in_frame(mask, box, resolution),
+        coverage=_in_frame(coverage, box, resolution),
+    )
+
+
+def _full_side(
+    side: SideBuffer, albedo: NDArray[np.uint8], box: Box, resolution: int
+) -> SideBuffer:
+    return SideBuffer(
+        albedo=_in_frame(albedo, box, resolution),
+        normal=_in_frame(side.normal, box, resolution),
+        ray_distance=_in_frame(side.ray_distance, box, resolution),
+    )
+
+
+def _in_frame(part: NDArray[Any], box: Box, resolution: int) -> NDArray[Any]:
+    frame = np.zeros((resolution, resolution, *part.shape[2:]), dtype=part.dtype)
+    frame[box.rows, box.columns] = part
+    return frame
+
+
+def extend_colours(
+    colours: NDArray[np.uint8], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Carry colours outwards, up to three pixels, to pixels that are wanted but not known.
+
+    Args:
+        colours: (H, W, C) uint8.
+        known: (H, W) bool.
+        wanted: (H, W) bool.
+
+    Returns:
+        (H, W, C) uint8 with the mean of the known neighbours where they were carried;
+        (H, W) bool: known or reached.
+    """
+    height, width = known.shape
+    reached = np.pad(known, 1)
+    padded = np.pad(colours, ((1, 1), (1, 1), (0, 0)))
+    rows, columns = np.nonzero(wanted & ~known)
+    rows, columns = rows + 1, columns + 1
+    offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+    for _ in range(_EXTENSION_STEPS):
+        sums = np.zeros((len(rows), colours.shape[2]), dtype=np.uint32)
+        counts = np.zeros((len(rows), 1), dtype=np.uint32)
+        for down, right in offsets:
+            near = reached[rows + down, columns + right][:, None]
+            sums += padded[rows + down, columns + right] * near
+            counts += near
+        found = counts[:, 0] > 0
+        padded[rows[found], columns[found]] = (sums[found] + counts[found] // 2) // counts[found]
+        reached[rows[found], columns[found]] = True
+        rows, columns = rows[~found], columns[~found]
+    inside = slice(1, height + 1), slice(1, width + 1)
+    return padded[inside], reached[inside]
