@@ -1,0 +1,249 @@
+"""Reads one shard, whole views or boxes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the zstd filter with h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.shard_codec import (
+    BACKGROUND_PIXELS,
+    IMAGE_FRONT,
+    PICTURES,
+    SCHEMA_VERSION,
+    ShardError,
+    decode_picture,
+    stored_pictures,
+)
+from render.camera import Camera
+
+Box = tuple[int, int, int, int]
+"""Rows row0 to row1 - 1 and columns col0 to col1 - 1 of a picture."""
+
+
+class ShardReader:
+    """Reads the views of one shard; a context manager.
+
+    Pickled by its path. The file is opened anew in every process, so that a reader may
+    be handed to data-loader workers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a shard.
+
+        Raises:
+            ShardError: the file is missing, cut short, or no shard of this schema.
+        """
+        self._path = Path(path)
+        self._file: h5py.File | None = None
+        self._pid = -1
+        self._open()
+
+    def _open(self) -> h5py.File:
+        if self._file is not None and self._pid == os.getpid():
+            return self._file
+        try:
+            self._file = h5py.File(self._path, "r")
+        except OSError as error:
+            found = "no such file" if not self._path.exists() else f"it cannot be opened ({error})"
+            raise ShardError(f"{self._path}: expected a complete shard, but {found}") from error
+        self._pid = os.getpid()
+        self._check(self._file)
+        return self._file
+
+    def _check(self, file: h5py.File) -> None:
+        version = file.attrs.get("schema_version")
+        if version != SCHEMA_VERSION:
+            found = "an HDF5 file without one" if version is None else str(version)
+            raise ShardError(
+                f"{self._path}: expected a shard of schema version {SCHEMA_VERSION}, got {found}"
+            )
+        try:
+            views, resolution = int(file.attrs["views"]), int(file.attrs["resolution"])
+            names = stored_pictures(self._text("composite"))
+            for name in names:
+                expected = PICTURES[name].shape(views, resolution)
+                if file[name].shape != expected:
+                    raise ShardError(
+                        f"{self._path}: expected {name} of shape {expected}, got {file[name].shape}"
+                    )
+            for name in ("joints/2d", "joints/3d", "camera/pose", "view/yaw_deg"):
+                if len(file[name]) != views:
+                    raise ShardError(
+                        f"{self._path}: expected {views} rows of {name}, got {len(file[name])}"
+                    )
+        except (KeyError, OSError) as error:
+            raise ShardError(f"{self._path}: expected a complete shard, got {error}") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self._path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._path, self._file, self._pid = state["path"], None, -1
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a later read opens it again."""
+        if self._file is not None and self._pid == os.getpid():
+            self._file.close()
+        self._file = None
+
+    def _text(self, attribute: str) -> str:
+        return bytes(self._open().attrs[attribute]).decode("utf-8").strip()
+
+    def _table(self, name: str, index: Any = ()) -> Any:
+        try:
+            return self._open()[name][index]
+        except (KeyError, OSError) as error:
+            raise ShardError(f"{self._path}: {name} cannot be read ({error})") from error
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def scan_id(self) -> str:
+        """The scan that was rendered."""
+        return self._text("scan_id")
+
+    @property
+    def subject(self) -> str:
+        """The person on the scan."""
+        return self._text("subject")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the shard was made with."""
+        return json.loads(self._text("config"))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the scan set says of the scan."""
+        return json.loads(self._text("metadata"))
+
+    @property
+    def view_count(self) -> int:
+        """Number of views."""
+        return int(self._open().attrs["views"])
+
+    @property
+    def resolution(self) -> int:
+        """Width and height of every view, pixels."""
+        return int(self._open().attrs["resolution"])
+
+    @property
+    def camera(self) -> Camera:
+        """The camera of every view."""
+        return Camera(self.resolution, float(self._open().attrs["fov_deg"]))
+
+    @property
+    def unit_cm(self) -> float:
+        """Length of one scan unit, centimetres."""
+        return float(self._open().attrs["unit_cm"])
+
+    @property
+    def normalised_from_scan(self) -> NDArray[np.float64]:
+        """(4, 4) float64 matrix from the scan frame to the normalised frame, shrink included."""
+        return self._table("camera/normalised_from_scan")
+
+    @property
+    def shrink(self) -> float:
+        """Factor by which the scan was made smaller to clear the image border; 1 if not."""
+        return float(self._table("camera/shrink"))
+
+    def pose(self, view: int) -> NDArray[np.float64]:
+        """Return the (4, 4) camera-from-normalised matrix of a view, yaw included."""
+        return self._table("camera/pose", self._checked(view))
+
+    def yaw_deg(self, view: int) -> float:
+        """Return by how much the scan was turned about +y, degrees."""
+        return float(self._table("view/yaw_deg", self._checked(view)))
+
+    def seed(self, view: int) -> int:
+        """Return the seed of everything random in a view."""
+        return int(self._table("view/seed", self._checked(view)))
+
+    def rig(self, view: int) -> dict[str, NDArray]:
+        """Return the lights of a view, as the arrays `render.lights.rig_from_arrays` takes."""
+        names = self._open()["view/rig"] if "view/rig" in self._open() else ()
+        return {name: self._table(f"view/rig/{name}", self._checked(view)) for name in names}
+
+    def background(self, view: int) -> tuple[str, NDArray[np.int32]]:
+        """Return the name of a view's background and the (4,) part of it that was used."""
+        name = bytes(self._table("background/id", self._checked(view))).decode("utf-8").strip()
+        return name, self._table("background/crop", view)
+
+    def _checked(self, view: int) -> int:
+        if not 0 <= view < self.view_count:
+            raise IndexError(f"view: expected 0..{self.view_count - 1}, got {view}")
+        return view
+
+    def read(self, name: str, view: int, box: Box | None = None) -> NDArray:
+        """Read one array of one view, decoded.
+
+        Args:
+            name: a picture ("image/front", "depth/back", "mask", ...), "joints/2d" or
+                "joints/3d". The composite is made here where it is not stored.
+            view: 0..view_count - 1.
+            box: rows and columns of a picture to read, inside it; None for all.
+
+        Returns:
+            Colours (R, R, 3) uint8 sRGB; "mask" and "coverage" (R, R) uint8; depth (R, R)
+            float32 ray distance, 0 on the background; normals (R, R, 3) float32 unit vectors
+            in the camera frame, 0 on the background; "joints/2d" (31, 3) float32 pixels +
+            confidence; "joints/3d" (31, 4) float32 normalised frame before yaw + confidence.
+
+        Raises:
+            ShardError: the shard does not hold the array, or its bytes are damaged.
+        """
+        self._checked(view)
+        if name in ("joints/2d", "joints/3d"):
+            return self._table(name, view)
+        if name not in PICTURES:
+            raise ValueError(f"name: expected one of {', '.join(PICTURES)}, got {name!r}")
+        if name == IMAGE_FRONT and self._text("composite") == "on-read":
+            from render.compositing import composite
+
+            parts = (self.read(part, view, box) for part in ("person/front", "coverage"))
+            return composite(*parts, self.read(BACKGROUND_PIXELS, view, box))
+        resolution = self.resolution
+        row0, row1, col0, col1 = box if box is not None else (0, resolution, 0, resolution)
+        if not (0 <= row0 < row1 <= resolution and 0 <= col0 < col1 <= resolution):
+            raise ValueError(f"box: expected a part of {resolution} x {resolution}, got {box}")
+        return decode_picture(name, self._table(name, (view, slice(row0, row1), slice(col0, col1))))
+
+    @property
+    def has_mesh(self) -> bool:
+        """Whether the scan's geometry is stored."""
+        return "mesh" in self._open()
+
+    def mesh(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """Return (V, 3) float64 vertices in the scan frame and (F, 3) int32 faces.
+
+        Raises:
+            ShardError: the geometry was not stored.
+        """
+        if not self.has_mesh:
+            raise ShardError(
+                f"{self._path}: expected the scan's mesh, which is not stored "
+                "(render with --store-mesh all)"
+            )
+        return self._table("mesh/vertices").astype(np.float64), self._table("mesh/faces")

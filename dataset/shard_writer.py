@@ -1,0 +1,255 @@
+"""Writes one shard: an HDF5 file under a temporary name, flushed, then renamed.
+
+The bytes depend on what is written and on nothing else: no time stamps, no
+variable-length strings (whose heap HDF5 pads as it likes), a fixed order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.joints import JOINT_COUNT
+from dataset.shard_codec import (
+    PICTURES,
+    SCHEMA_VERSION,
+    TILE,
+    ShardError,
+    encode_picture,
+    stored_pictures,
+)
+from render.camera import Camera
+
+PARTIAL_SUFFIX = ".partial"
+"""What a shard's name ends in while it is being written."""
+
+ZSTD_LEVEL = 3
+TABLE_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardHeader:
+    """What holds for all views of a shard.
+
+    Attributes:
+        scan_id: safe file name of the scan.
+        subject: the person; all scans of one subject are in one split.
+        views: number of views.
+        camera: the camera of every view.
+        composite: "baked" or "on-read".
+        unit_cm: length of one scan unit, centimetres.
+        normalised_from_scan: (4, 4) float64, shrink included.
+        shrink: factor by which the scan was made smaller to clear the border, 1 if not.
+        config: what the shard set was made with (JSON values).
+        metadata: what the scan set says of the scan (JSON values).
+    """
+
+    scan_id: str
+    subject: str
+    views: int
+    camera: Camera
+    composite: str
+    unit_cm: float
+    normalised_from_scan: NDArray[np.floating]
+    shrink: float = 1.0
+    config: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRecord:
+    """One rendered view, in physical values.
+
+    Attributes:
+        pictures: every array that `stored_pictures` names, (R, R) or (R, R, C): colours,
+            mask, coverage uint8; depth float ray distance, 0 background; normals unit vectors.
+        joints_2d: (31, 3) pixels + confidence.
+        joints_3d: (31, 4) normalised frame before yaw + confidence.
+        pose: (4, 4) camera-from-normalised, yaw included.
+        yaw_deg: turn of the scan about +y, degrees.
+        seed: seed of everything random in the view, 0..2^64-1.
+        rig: the lights, as arrays whose shapes are the same in every view.
+        background_id: which background was drawn.
+        background_crop: (4,) the part of it that was used.
+    """
+
+    pictures: Mapping[str, NDArray]
+    joints_2d: NDArray[np.floating]
+    joints_3d: NDArray[np.floating]
+    pose: NDArray[np.floating]
+    yaw_deg: float
+    seed: int
+    rig: Mapping[str, NDArray]
+    background_id: str
+    background_crop: NDArray[np.integer] | Sequence[int]
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: keys sorted, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+class ShardWriter:
+    """Writes the views of one scan, in order; a context manager.
+
+    The file takes its name only when the block ends without an error and all views are
+    there; otherwise the temporary file is removed and what stood at `path` is untouched.
+    """
+
+    def __init__(self, path: Path, header: ShardHeader) -> None:
+        """Start a shard.
+
+        Args:
+            path: final name of the file.
+            header: what holds for all views.
+
+        Raises:
+            OSError: the file cannot be made.
+        """
+        self._path = path
+        self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        self._header = header
+        self._records: list[ViewRecord] = []
+        self._names = stored_pictures(header.composite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = h5py.File(self._partial, "w", track_order=False)
+        self._start()
+
+    def _start(self) -> None:
+        header, resolution = self._header, self._header.camera.resolution
+        attributes = {
+            "scan_id": header.scan_id,
+            "subject": header.subject,
+            "composite": header.composite,
+            "config": canonical_json(header.config),
+            "metadata": canonical_json(header.metadata),
+        }
+        for name, text in attributes.items():
+            self._file.attrs[name] = np.bytes_(text.encode("utf-8") or b" ")
+        self._file.attrs["schema_version"] = np.int64(SCHEMA_VERSION)
+        self._file.attrs["resolution"] = np.int64(resolution)
+        self._file.attrs["views"] = np.int64(header.views)
+        self._file.attrs["fov_deg"] = np.float64(header.camera.fov_deg)
+        self._file.attrs["unit_cm"] = np.float64(header.unit_cm)
+        for name in self._names:
+            spec = PICTURES[name]
+            self._file.create_dataset(
+                name,
+                shape=spec.shape(header.views, resolution),
+                dtype=spec.dtype,
+                chunks=spec.chunks(resolution),
+                shuffle=np.dtype(spec.dtype).itemsize > 1,
+                track_times=False,
+                **hdf5plugin.Zstd(clevel=ZSTD_LEVEL),
+            )
+
+    def add_view(self, record: ViewRecord) -> None:
+        """Write the next view.
+
+        Raises:
+            ShardError: an array is missing, or its values, shape or dtype do not fit.
+        """
+        view, resolution = len(self._records), self._header.camera.resolution
+        if view >= self._header.views:
+            raise ValueError(f"views: expected {self._header.views}, got one more")
+        for name in self._names:
+            if name not in record.pictures:
+                raise ShardError(f"{name}: expected in every view, missing in view {view}")
+            coded = encode_picture(name, record.pictures[name])
+            if coded.shape[:2] != (resolution, resolution):
+                raise ShardError(
+                    f"{name}: expected {resolution} x {resolution} pixels, got {coded.shape}"
+                )
+            self._write_tiles(name, view, coded)
+        self._records.append(replace(record, pictures={}))  # the pictures are on disk now
+
+    def _write_tiles(self, name: str, view: int, coded: NDArray) -> None:
+        dataset = self._file[name]
+        resolution = coded.shape[0]
+        for row in range(0, resolution, TILE):
+            for column in range(0, resolution, TILE):
+                tile = coded[row : row + TILE, column : column + TILE]
+                if tile.any():
+                    dataset[view, row : row + TILE, column : column + TILE] = tile
+
+    def add_mesh(self, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> None:
+        """Keep the scan's geometry, so that scoring needs no scan folder.
+
+        Args:
+            vertices: (V, 3) scan frame and unit; held as float32.
+            faces: (F, 3).
+        """
+        self._table("mesh/vertices", np.asarray(vertices, dtype=np.float32), packed=True)
+        self._table("mesh/faces", np.asarray(faces, dtype=np.int32), packed=True)
+
+    def _table(self, name: str, values: NDArray, packed: bool = False) -> None:
+        options: dict[str, object] = {}
+        if packed and values.size:
+            row_bytes = values.itemsize * int(np.prod(values.shape[1:]))
+            rows = min(len(values), max(1, TABLE_CHUNK_BYTES // row_bytes))
+            options = {"chunks": (rows, *values.shape[1:]), "shuffle": True}
+            options.update(hdf5plugin.Zstd(clevel=ZSTD_LEVEL))
+        self._file.create_dataset(name, data=values, track_times=False, **options)
+
+    def _finish(self) -> None:
+        records, header = self._records, self._header
+        if len(records) != header.views:
+            raise ValueError(f"views: expected {header.views}, got {len(records)}")
+        tables: dict[str, NDArray] = {
+            "joints/2d": np.stack([_joints(r.joints_2d, 3) for r in records]),
+            "joints/3d": np.stack([_joints(r.joints_3d, 4) for r in records]),
+            "camera/intrinsics": header.camera.intrinsics(),
+            "camera/pose": np.stack([np.asarray(r.pose, dtype=np.float64) for r in records]),
+            "camera/normalised_from_scan": np.asarray(
+                header.normalised_from_scan, dtype=np.float64
+            ),
+            "camera/shrink": np.array(header.shrink, dtype=np.float64),
+            "view/yaw_deg": np.array([r.yaw_deg for r in records], dtype=np.float64),
+            "view/seed": np.array([r.seed for r in records], dtype=np.uint64),
+            "background/id": np.array([r.background_id.encode("utf-8") or b" " for r in records]),
+            "background/crop": np.stack(
+                [np.asarray(r.background_crop, dtype=np.int32) for r in records]
+            ),
+        }
+        for name in sorted(records[0].rig):
+            tables[f"view/rig/{name}"] = np.stack([np.asarray(r.rig[name]) for r in records])
+        for name, values in tables.items():
+            self._table(name, values)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+            self._file.close()
+            if kind is None:
+                with self._partial.open("rb") as written:
+                    os.fsync(written.fileno())
+                os.replace(self._partial, self._path)
+        finally:
+            if self._file:
+                self._file.close()
+            self._partial.unlink(missing_ok=True)
+
+
+def _joints(values: NDArray[np.floating], columns: int) -> NDArray[np.float32]:
+    joints = np.asarray(values, dtype=np.float32)
+    if joints.shape != (JOINT_COUNT, columns) or not np.isfinite(joints).all():
+        raise ShardError(f"joints: expected finite ({JOINT_COUNT}, {columns}), got {joints.shape}")
+    return joints

@@ -1,0 +1,153 @@
+"""Shard sets: a folder with an index, split lists and one HDF5 file per scan.
+
+::
+
+    shards/index.json                     schema, config, seed, tool version, digests
+    shards/splits/{train,val,test}.txt    scan ids
+    shards/scans/<scan-id>.h5             all views of one scan
+
+Reading never writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset.shard_codec import (
+    DEPTH_MAX,
+    DEPTH_MIN,
+    DEPTH_OFFSET_STEPS,
+    DEPTH_STEPS_PER_UNIT,
+    PICTURES,
+    SCHEMA_VERSION,
+    ShardError,
+)
+from dataset.shard_index import ShardIndex, file_digest, read_index, read_splits, shard_path
+from dataset.shard_reader import Box, ShardReader
+from dataset.splits import SPLITS
+
+__all__ = [
+    "DEPTH_MAX",
+    "DEPTH_MIN",
+    "DEPTH_OFFSET_STEPS",
+    "DEPTH_STEPS_PER_UNIT",
+    "PICTURES",
+    "SCHEMA_VERSION",
+    "SPLITS",
+    "Box",
+    "ShardError",
+    "ShardReader",
+    "ShardSet",
+    "ViewRef",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRef:
+    """One view of a shard set.
+
+    Attributes:
+        scan_id: the scan.
+        subject: the person on it.
+        view: number of the view in the scan's shard.
+    """
+
+    scan_id: str
+    subject: str
+    view: int
+
+
+class ShardSet:
+    """A shard set on disk; holds its index and no open file, so it can be pickled."""
+
+    def __init__(self, root: Path) -> None:
+        """Read the index and the split lists.
+
+        Args:
+            root: the folder.
+
+        Raises:
+            ShardError: the folder is no shard set.
+        """
+        self._root = Path(root)
+        self._index = read_index(self._root)
+        self._entries = {entry.scan_id: entry for entry in self._index.shards}
+        split_of_scan = read_splits(self._root)
+        self._splits = {
+            split: tuple(name for name in self._entries if split_of_scan.get(name) == split)
+            for split in SPLITS
+        }
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
+
+    @property
+    def index(self) -> ShardIndex:
+        """What index.json says."""
+        return self._index
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the set was made with."""
+        return dict(self._index.config)
+
+    @property
+    def resolution(self) -> int:
+        """Width and height of every view, pixels."""
+        return int(self._index.config["resolution"])
+
+    @property
+    def scan_ids(self) -> tuple[str, ...]:
+        """All scans that have a shard, sorted."""
+        return tuple(self._entries)
+
+    @property
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        """Scan ids of "train", "val" and "test", sorted; only scans that have a shard."""
+        return dict(self._splits)
+
+    def views(self, split: str | None = None) -> list[ViewRef]:
+        """Return the views of a split (of all scans for None), in order of scan and view.
+
+        Raises:
+            ValueError: there is no such split.
+        """
+        if split is not None and split not in SPLITS:
+            raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+        names = self.scan_ids if split is None else self._splits[split]
+        return [
+            ViewRef(scan_id=name, subject=self._entries[name].subject, view=view)
+            for name in names
+            for view in range(self._entries[name].views)
+        ]
+
+    def open(self, scan_id: str) -> ShardReader:
+        """Open the shard of a scan.
+
+        Raises:
+            ShardError: the set has no such scan, or its file is missing or cut short.
+        """
+        if scan_id not in self._entries:
+            raise ShardError(f"{self._root}: expected a scan of the set, got {scan_id!r}")
+        path, expected = shard_path(self._root, scan_id), self._entries[scan_id].bytes
+        if path.is_file() and path.stat().st_size != expected:
+            raise ShardError(
+                f"{path}: expected a complete shard of {expected} bytes, "
+                f"got {path.stat().st_size} (delete it and run render-dataset again)"
+            )
+        return ShardReader(path)
+
+    def verify(self, scan_id: str) -> None:
+        """Compare a shard's bytes with the index.
+
+        Raises:
+            ShardError: size or SHA-256 differ.
+        """
+        self.open(scan_id).close()
+        path, entry = shard_path(self._root, scan_id), self._entries[scan_id]
+        if file_digest(path) != (entry.bytes, entry.sha256):
+            raise ShardError(f"{path}: expected the SHA-256 of the index, got another")

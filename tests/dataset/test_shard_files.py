@@ -1,0 +1,193 @@
+"""What is written to a shard comes back."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from dataset.shard_codec import (
+    DEPTH_MAX,
+    DEPTH_MIN,
+    decode_depth,
+    decode_normal,
+    encode_depth,
+    encode_normal,
+)
+from dataset.shard_writer import ShardWriter
+from dataset.shards import PICTURES, ShardError, ShardReader
+from tests.dataset.records import make_header, make_record, unit_vectors
+
+RESOLUTION = 300  # more than one tile, the last ones cut off
+
+
+def write_shard(path: Path, composite: str = "baked", views: int = 2) -> Path:
+    with ShardWriter(path, make_header(RESOLUTION, views, composite)) as writer:
+        for view in range(views):
+            writer.add_view(make_record(RESOLUTION, view))
+        writer.add_mesh(np.arange(12.0).reshape(4, 3), np.array([[0, 1, 2], [1, 2, 3]]))
+    return path
+
+
+def test_depth_code_is_the_one_of_the_schema() -> None:
+    focal = 2048 / (2 * np.tan(np.radians(25)))
+    distances = np.array([0.0, 1.0, 1.0 + 1 / focal, 1.0 - 100.25 / focal])
+    assert encode_depth(distances).tolist() == [0, 32768, 32800, 32768 - 3208]
+
+
+def test_depth_decodes_within_a_64th_of_a_pixel_over_its_whole_range() -> None:
+    distances = np.linspace(DEPTH_MIN, DEPTH_MAX, 100_001)
+    error = np.abs(decode_depth(encode_depth(distances)).astype(np.float64) - distances)
+    assert 6e-6 < error.max() < 7.2e-6
+
+
+@pytest.mark.parametrize("distance", [0.5, 1.5, np.nan, np.inf, -1.0])
+def test_depth_outside_the_code_is_refused(distance: float) -> None:
+    with pytest.raises(ShardError, match="depth: expected ray distances"):
+        encode_depth(np.array([1.0, distance]))
+
+
+def test_normals_decode_within_0_4_degree_and_stay_unit() -> None:
+    normals = unit_vectors(np.random.default_rng(0), (200_000,))
+    decoded = decode_normal(encode_normal(normals))
+    chord = np.linalg.norm((decoded - normals).astype(np.float64), axis=1)
+    assert np.degrees(2 * np.arcsin(chord / 2)).max() < 0.4
+    assert np.allclose(np.linalg.norm(decoded, axis=1), 1.0, atol=1e-6)
+    assert decode_normal(encode_normal(np.zeros((1, 3)))).tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize("normal", [[0.0, 0.0, 0.5], [1.0, 1.0, 0.0], [np.nan, 0.0, 1.0]])
+def test_normals_that_are_not_unit_are_refused(normal: list[float]) -> None:
+    with pytest.raises(ShardError, match="normal: expected unit vectors"):
+        encode_normal(np.array([normal]))
+
+
+def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
+    with ShardReader(write_shard(tmp_path / "a.h5")) as reader:
+        for view in range(2):
+            written = make_record(RESOLUTION, view)
+            for name, spec in PICTURES.items():
+                if name == "background/pixels":
+                    continue
+                tolerance = {"raw": 0.0, "depth": 7.2e-6, "normal": 7e-3}[spec.codec]
+                values = reader.read(name, view)
+                assert values.dtype == (np.uint8 if spec.codec == "raw" else np.float32)
+                difference = np.abs(values.astype(float) - written.pictures[name].astype(float))
+                assert difference.max() <= tolerance, name
+            assert np.array_equal(reader.read("joints/2d", view), np.float32(written.joints_2d))
+            assert np.array_equal(reader.read("joints/3d", view), np.float32(written.joints_3d))
+            assert np.array_equal(reader.pose(view), written.pose)
+            assert reader.seed(view) == written.seed
+            assert reader.yaw_deg(view) == 10.0
+            assert {k: v.tolist() for k, v in reader.rig(view).items()} == {
+                k: v.tolist() for k, v in written.rig.items()
+            }
+            assert reader.background(view)[0] == f"room-{view}-ä"
+            assert reader.background(view)[1].tolist() == [1, 2, 3, 4 + view]
+        assert (reader.scan_id, reader.subject, reader.unit_cm) == ("person_1", "Zoë", 100.0)
+        assert (reader.view_count, reader.resolution, reader.shrink) == (2, RESOLUTION, 0.9)
+        assert np.array_equal(reader.normalised_from_scan, np.diag([0.4, 0.4, 0.4, 1.0]))
+        assert reader.config["composite"] == "baked" and reader.metadata == {"height": 1.7}
+        vertices, faces = reader.mesh()
+        assert vertices.tolist() == np.arange(12.0).reshape(4, 3).tolist()
+        assert faces.tolist() == [[0, 1, 2], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("composite", ["baked", "on-read"])
+def test_a_box_reads_the_same_as_the_part_of_the_whole(tmp_path: Path, composite: str) -> None:
+    reader = ShardReader(write_shard(tmp_path / "a.h5", composite))
+    for name in PICTURES:
+        if (name == "background/pixels") and composite == "baked":
+            continue
+        whole = reader.read(name, 1)
+        for box in [(0, 1, 0, 1), (250, 260, 90, 300), (17, 300, 255, 257)]:
+            part = reader.read(name, 1, box)
+            assert np.array_equal(part, whole[box[0] : box[1], box[2] : box[3]]), name
+    with pytest.raises(ValueError, match="box"):
+        reader.read("mask", 0, (0, RESOLUTION + 1, 0, 5))
+
+
+def test_tiles_without_content_are_not_stored(tmp_path: Path) -> None:
+    record = make_record(RESOLUTION, 0)
+    mask = np.zeros((RESOLUTION, RESOLUTION), dtype=np.uint8)
+    mask[299, 299] = 1
+    with ShardWriter(tmp_path / "a.h5", make_header(RESOLUTION, 1)) as writer:
+        writer.add_view(replace(record, pictures={**record.pictures, "mask": mask}))
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["mask"].id.get_num_chunks() == 1
+        assert file["image/front"].id.get_num_chunks() == 4
+    assert np.array_equal(ShardReader(tmp_path / "a.h5").read("mask", 0), mask)
+
+
+def test_the_same_content_gives_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+    first = write_shard(tmp_path / "a.h5").read_bytes()
+    time.sleep(1.1)
+    (tmp_path / "elsewhere").mkdir()
+    assert write_shard(tmp_path / "elsewhere" / "b.h5").read_bytes() == first
+
+
+def test_a_failed_write_leaves_what_stood_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"precious")
+    record = make_record(RESOLUTION, 0)
+    depth = record.pictures["depth/front"] * 3
+    with pytest.raises(ShardError, match="depth"):
+        with ShardWriter(path, make_header(RESOLUTION, 1)) as writer:
+            writer.add_view(replace(record, pictures={**record.pictures, "depth/front": depth}))
+    assert path.read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_shard_with_views_missing_is_never_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="views: expected 2, got 1"):
+        with ShardWriter(tmp_path / "a.h5", make_header(RESOLUTION, 2)) as writer:
+            writer.add_view(make_record(RESOLUTION, 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_shard_cut_short_is_refused_in_one_sentence(tmp_path: Path, share: float) -> None:
+    path = write_shard(tmp_path / "a.h5")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ShardError, match="a.h5: expected a complete shard") as error:
+        ShardReader(path)
+    assert "\n" not in str(error.value)
+
+
+def test_other_files_are_no_shards(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ShardError, match="schema version 1"):
+        ShardReader(tmp_path / "a.h5")
+    with pytest.raises(ShardError, match="no such file"):
+        ShardReader(tmp_path / "b.h5")
+
+
+def test_damaged_bytes_are_refused_when_read(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "a.h5")
+    with h5py.File(path) as file:
+        offset = file["albedo/front"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 64] = b"\xff" * 64
+    path.write_bytes(bytes(content))
+    with pytest.raises(ShardError, match="albedo/front cannot be read"):
+        ShardReader(path).read("albedo/front", 0)
+
+
+def test_a_reader_survives_pickling(tmp_path: Path) -> None:
+    reader = ShardReader(write_shard(tmp_path / "a.h5"))
+    again = pickle.loads(pickle.dumps(reader))
+    assert np.array_equal(again.read("mask", 1), reader.read("mask", 1))
+
+
+def test_a_mesh_that_was_not_stored_is_missed_in_one_sentence(tmp_path: Path) -> None:
+    with ShardWriter(tmp_path / "a.h5", make_header(RESOLUTION, 1)) as writer:
+        writer.add_view(make_record(RESOLUTION, 0))
+    with pytest.raises(ShardError, match="--store-mesh all"):
+        ShardReader(tmp_path / "a.h5").mesh()
