@@ -32,9 +32,11 @@ test-slow: setup  ## the tests that take longer
 	@$(BIN)/python -m pytest -m "slow and not gpu" --timeout 3600 $(PYTEST_ARGS)
 
 lint: setup  ## linter, formatting, types
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(PACKAGES)
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/mypy $(PACKAGES) || status=1; \
+	exit $$status
 
 format: setup  ## let ruff put the formatting right
 	@$(BIN)/ruff check --fix .

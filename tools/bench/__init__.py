@@ -1,0 +1,1 @@
+"""Benches: each prints a table and writes the same figures with ``--json FILE``."""
