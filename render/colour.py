@@ -15,7 +15,7 @@ def linear_from_srgb(srgb: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def srgb_from_linear(linear: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return sRGB values 0..1 of linear light (any shape, float; clipped to 0..1; dtype is kept)."""
+    """Return sRGB values 0..1 of linear light (any shape, float, clipped; dtype is kept)."""
     linear = np.clip(linear, 0.0, 1.0)
     high = 1.055 * np.power(linear, 1.0 / 2.4) - 0.055
     return np.where(linear <= 0.0031308, linear * 12.92, high).astype(linear.dtype, copy=False)

@@ -170,7 +170,7 @@ class Targets:
         self._framebuffers.append(framebuffer)
         gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, framebuffer)
         attachments = [gl.GL_COLOR_ATTACHMENT0 + place for place in range(len(colours))]
-        for attachment, buffer in zip(attachments, colours):
+        for attachment, buffer in zip(attachments, colours, strict=True):
             gl.glFramebufferRenderbuffer(gl.GL_FRAMEBUFFER, attachment, gl.GL_RENDERBUFFER, buffer)
         if attachments:
             gl.glDrawBuffers(len(attachments), attachments)

@@ -88,9 +88,8 @@ def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
     uvs = np.zeros((count, 2)) if mesh.uvs is None else mesh.uvs[uv_indices]
     colours = mesh.vertex_colours
     colours = np.zeros((1, 3), np.uint8) if colours is None else colours[positions]
-    order = np.argsort(mesh.face_materials, kind="stable")
     if len(mesh.materials) > 1:
-        faces = faces[order]
+        faces = faces[np.argsort(mesh.face_materials, kind="stable")]
     vertex_array = int(gl.glGenVertexArrays(1))
     gl.glBindVertexArray(vertex_array)
     buffers = [
@@ -105,7 +104,7 @@ def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
     used = np.bincount(mesh.face_materials, minlength=len(mesh.materials))
     first_faces = np.concatenate([[0], np.cumsum(used)])
     draws = []
-    for material, first, faces_here in zip(mesh.materials, first_faces, used):
+    for material, first, faces_here in zip(mesh.materials, first_faces, used, strict=False):
         if faces_here:
             draws.append(_draw(gl, mesh, material, int(first) * 3, int(faces_here) * 3))
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
