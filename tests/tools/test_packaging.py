@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import fnmatch
 import re
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def test_every_source_file_is_in_a_package_that_is_installed(package: str) -> No
     assert not any(name.split(".")[0] == "tests" for name in installed)
     for path in _sources(package):
         assert ".".join(path.parent.relative_to(ROOT).parts) in installed, path
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_every_data_file_beside_the_sources_is_installed_with_them(package: str) -> None:
+    patterns = [part.strip() for part in _setup_cfg()["options.package_data"]["*"].split(",")]
+    for path in (ROOT / package).rglob("*"):
+        if not path.is_file() or path.suffix in (".py", ".pyc") or "setup" in path.parts:
+            continue
+        home = next(folder for folder in path.parents if (folder / "__init__.py").is_file())
+        name = path.relative_to(home).as_posix()
+        assert any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns), path
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)

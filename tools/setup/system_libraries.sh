@@ -18,14 +18,20 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 fi
 
 missing=()
-for package in "${needed[@]}" "${optional[@]}"; do
+for package in "${needed[@]}"; do
     is_installed "$package" || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+missing_optional=()
+for package in "${optional[@]}"; do
+    is_installed "$package" || missing_optional+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || [ ${#missing_optional[@]} -gt 0 ] || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    if command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    if [ ${#missing[@]} -eq 0 ]; then
+        exit 0 # not worth asking for a password
+    elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
         as_root=(sudo)
     else
         echo "setup: rendering needs system packages that are missing; have an administrator run: apt-get install ${missing[*]}" >&2
@@ -40,11 +46,11 @@ install() {
         apt-get install -y --no-install-recommends "$@" >>"$log" 2>&1
 }
 
-echo "setup: system packages ${missing[*]} ..."
+echo "setup: system packages ${missing[*]} ${missing_optional[*]} ..."
 "${as_root[@]}" apt-get update >>"$log" 2>&1 || true # an old package list may still do
-if ! install "${needed[@]}"; then
+if [ ${#missing[@]} -gt 0 ] && ! install "${missing[@]}"; then
     tail -n 15 "$log" >&2
-    echo "setup: could not install ${needed[*]} (the lines above are apt-get's last); rendering needs them." >&2
+    echo "setup: could not install ${missing[*]} (the lines above are apt-get's last); rendering needs them." >&2
     exit 1
 fi
-install "${optional[@]}" || true
+[ ${#missing_optional[@]} -eq 0 ] || install "${missing_optional[@]}" || true
