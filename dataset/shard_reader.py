@@ -137,7 +137,7 @@ class ShardReader:
     @property
     def metadata(self) -> dict[str, Any]:
         """What the scan set says of the scan."""
-        return json.loads(self._text("metadata"))
+        return json.loads(bytes(self._table("metadata")))
 
     @property
     def view_count(self) -> int:

@@ -131,7 +131,6 @@ class ShardWriter:
             "subject": header.subject,
             "composite": header.composite,
             "config": canonical_json(header.config),
-            "metadata": canonical_json(header.metadata),
         }
         for name, text in attributes.items():
             self._file.attrs[name] = np.bytes_(text.encode("utf-8") or b" ")
@@ -212,6 +211,8 @@ class ShardWriter:
             "camera/normalised_from_scan": np.asarray(
                 header.normalised_from_scan, dtype=np.float64
             ),
+            # An attribute may not exceed 64 KiB.
+            "metadata": np.array(canonical_json(header.metadata).encode("ascii")),
             "camera/shrink": np.array(header.shrink, dtype=np.float64),
             "view/yaw_deg": np.array([r.yaw_deg for r in records], dtype=np.float64),
             "view/seed": np.array([r.seed for r in records], dtype=np.uint64),

@@ -1,0 +1,56 @@
+"""Layout "generic": any folder tree with OBJ or PLY files, one scan each.
+
+The unit (metres, centimetres or millimetres) is guessed from the height; y is up and the
+person faces +z. Joints are read from `<stem>.joints.json` beside the mesh, or from
+`joints.json` where the folder holds one mesh only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dataset.scans.scan import Scan, folder_tree, mesh_files, safe_ids
+
+JOINTS_SUFFIX = ".joints.json"
+JOINTS_NAME = "joints.json"
+
+
+def find(root: Path) -> list[Scan]:
+    """Return one scan per OBJ or PLY file at any depth."""
+    meshes: list[tuple[Path, Path | None]] = []
+    for folder in folder_tree(root):
+        here = mesh_files(folder)
+        meshes.extend((mesh, _joints_path(mesh, alone=len(here) == 1)) for mesh in here)
+    names = {mesh: _name(mesh.relative_to(root)) for mesh, _ in meshes}
+    taken = list(names.values())
+    # A mesh in both formats, or a/a.obj beside a.obj: the full path tells them apart.
+    names = {
+        mesh: mesh.relative_to(root).as_posix() if taken.count(name) > 1 else name
+        for mesh, name in names.items()
+    }
+    ids = safe_ids(names.values())
+    return [
+        Scan(
+            scan_id=ids[names[mesh]],
+            subject=ids[names[mesh]],
+            mesh_path=mesh,
+            joints_path=joints,
+        )
+        for mesh, joints in meshes
+    ]
+
+
+def _name(relative: Path) -> str:
+    """Return a/b for a/b.obj and for a/b/b.obj, the usual folder per scan."""
+    parts = relative.with_suffix("").parts
+    if len(parts) > 1 and parts[-1] == parts[-2]:
+        parts = parts[:-1]
+    return "/".join(parts)
+
+
+def _joints_path(mesh: Path, alone: bool) -> Path | None:
+    named = mesh.with_name(mesh.stem + JOINTS_SUFFIX)
+    if named.is_file():
+        return named
+    shared = mesh.with_name(JOINTS_NAME)
+    return shared if alone and shared.is_file() else None

@@ -1,0 +1,89 @@
+"""What a scan is before it is read, and what its id may be."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MESH_SUFFIXES = (".obj", ".ply")
+CM_PER_UNIT: dict[str, float] = {"m": 100.0, "cm": 1.0, "mm": 0.1}
+LONGEST_ID = 120
+_JUNK_FOLDERS = {"__MACOSX"}
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """One scan of a scan set, not read yet.
+
+    Attributes:
+        scan_id: unique in the set and safe as a file name.
+        subject: the person; all scans of a subject are in one split.
+        mesh_path: OBJ or PLY file.
+        unit_cm: length of one unit of the mesh, centimetres; None: guessed from its height.
+        joints_path: sidecar with joints in the scan frame and unit, or None.
+        split: "train", "val" or "test" where the scan set says so, else None.
+        metadata: what the scan set says of the scan (JSON values).
+        problem: why the scan cannot be used, found while listing; None if nothing was.
+    """
+
+    scan_id: str
+    subject: str
+    mesh_path: Path
+    unit_cm: float | None = None
+    joints_path: Path | None = None
+    split: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def is_junk(path: Path) -> bool:
+    """Whether a file or folder is hidden, or left behind by macOS."""
+    return path.name.startswith(".") or path.name in _JUNK_FOLDERS
+
+
+def mesh_files(folder: Path) -> list[Path]:
+    """Return the OBJ and PLY files of one folder, sorted, any case, without junk."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in MESH_SUFFIXES and not is_junk(path) and path.is_file()
+    )
+
+
+def folder_tree(root: Path) -> Iterator[Path]:
+    """Yield a folder and all below it, sorted, without junk; links are followed once."""
+    seen: set[Path] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        real = folder.resolve()
+        if real in seen:
+            continue
+        seen.add(real)
+        yield folder
+        inner = (path for path in folder.iterdir() if path.is_dir() and not is_junk(path))
+        waiting.extend(sorted(inner, reverse=True))
+
+
+def safe_ids(names: Iterable[str]) -> dict[str, str]:
+    """Return name -> id that is safe as a file name, and unique whatever the file system.
+
+    "/" becomes "__", spaces and letters outside ASCII become "_". Names whose ids would be
+    the same (or differ by case only), or be too long, get a digest of the name behind them.
+    """
+    plain = {name: _UNSAFE.sub("_", name.replace("/", "__")) for name in names}
+    plain = {name: identifier.lstrip(".-") or "scan" for name, identifier in plain.items()}
+    counts: dict[str, int] = {}
+    for identifier in plain.values():
+        counts[identifier.lower()] = counts.get(identifier.lower(), 0) + 1
+    result = {}
+    for name, identifier in plain.items():
+        if counts[identifier.lower()] > 1 or len(identifier) > LONGEST_ID:
+            digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+            identifier = f"{identifier[:LONGEST_ID]}-{digest}"
+        result[name] = identifier
+    return result
