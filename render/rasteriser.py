@@ -8,7 +8,6 @@ the pixel is marked unreliable.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from importlib import resources
 from types import TracebackType
 from typing import Any, Literal
@@ -19,50 +18,26 @@ from numpy.typing import NDArray
 from render.camera import Camera, project, transform_points
 from render.context import OffscreenContext
 from render.framebuffers import Box, Targets
+from render.gbuffer import PERSON, UNRELIABLE, GBuffer, SideBuffer, extend_outwards
 from render.mesh import Mesh
 from render.upload import MeshHandle, release_mesh, upload_mesh
 
-PERSON, UNRELIABLE = 1, 2
+__all__ = [
+    "PERSON",
+    "UNRELIABLE",
+    "GBuffer",
+    "MeshHandle",
+    "Rasteriser",
+    "SideBuffer",
+    "Sides",
+    "render_gbuffer",
+]
+
 Sides = Literal["both", "front"]
 
 _NEAREST = 0.01
 _BORDER = 2
-_EXTENSION_STEPS = 3
 _RELIABLE_ABOVE = 192
-
-
-@dataclass(frozen=True)
-class SideBuffer:
-    """What one side of the surface looks like in every pixel; zeros on the background.
-
-    Attributes:
-        albedo: (R, R, 3) uint8 sRGB, unlit; reaches beyond the mask where coverage > 0.
-        normal: (R, R, 3) float32 unit vectors, camera frame, out of the body: towards the
-            camera on the front side and away from it on the back side.
-        ray_distance: (R, R) float32, distance from the camera along the ray, mesh unit.
-    """
-
-    albedo: NDArray[np.uint8]
-    normal: NDArray[np.float32]
-    ray_distance: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class GBuffer:
-    """Both sides of one view.
-
-    Attributes:
-        front: the nearest surface.
-        back: the farthest surface, as it is painted, seen through the body; when only the
-            front was asked for, the same arrays as `front`.
-        mask: (R, R) uint8: 0 background, 1 person, 1 | 2 person with an unreliable surface.
-        coverage: (R, R) uint8, antialiased alpha, above 0 wherever the mask is.
-    """
-
-    front: SideBuffer
-    back: SideBuffer
-    mask: NDArray[np.uint8]
-    coverage: NDArray[np.uint8]
 
 
 class Rasteriser:
@@ -275,12 +250,12 @@ def _assemble(
     wrong = (hits < _RELIABLE_ABOVE) | (back_hits < _RELIABLE_ABOVE)
     mask[(hits > 0) & wrong] |= UNRELIABLE
     coverage = np.where(mask > 0, np.maximum(coverage, 1), coverage)
-    front_albedo, reached = extend_colours(front.albedo, mask > 0, coverage > 0)
+    front_albedo, reached = extend_outwards(front.albedo, mask > 0, coverage > 0)
     coverage = np.where(reached, coverage, 0).astype(np.uint8)
     full_front = _full_side(front, front_albedo, box, resolution)
     full_back = full_front
     if sides == "both":
-        back_albedo, _ = extend_colours(back.albedo, mask > 0, coverage > 0)
+        back_albedo, _ = extend_outwards(back.albedo, mask > 0, coverage > 0)
         full_back = _full_side(back, back_albedo, box, resolution)
     return GBuffer(
         front=full_front,
@@ -304,38 +279,3 @@ def _in_frame(part: NDArray[Any], box: Box, resolution: int) -> NDArray[Any]:
     frame = np.zeros((resolution, resolution, *part.shape[2:]), dtype=part.dtype)
     frame[box.rows, box.columns] = part
     return frame
-
-
-def extend_colours(
-    colours: NDArray[np.uint8], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Carry colours outwards, up to three pixels, to pixels that are wanted but not known.
-
-    Args:
-        colours: (H, W, C) uint8.
-        known: (H, W) bool.
-        wanted: (H, W) bool.
-
-    Returns:
-        (H, W, C) uint8 with the mean of the known neighbours where they were carried;
-        (H, W) bool: known or reached.
-    """
-    height, width = known.shape
-    reached = np.pad(known, 1)
-    padded = np.pad(colours, ((1, 1), (1, 1), (0, 0)))
-    rows, columns = np.nonzero(wanted & ~known)
-    rows, columns = rows + 1, columns + 1
-    offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
-    for _ in range(_EXTENSION_STEPS):
-        sums = np.zeros((len(rows), colours.shape[2]), dtype=np.uint32)
-        counts = np.zeros((len(rows), 1), dtype=np.uint32)
-        for down, right in offsets:
-            near = reached[rows + down, columns + right][:, None]
-            sums += padded[rows + down, columns + right] * near
-            counts += near
-        found = counts[:, 0] > 0
-        padded[rows[found], columns[found]] = (sums[found] + counts[found] // 2) // counts[found]
-        reached[rows[found], columns[found]] = True
-        rows, columns = rows[~found], columns[~found]
-    inside = slice(1, height + 1), slice(1, width + 1)
-    return padded[inside], reached[inside]

@@ -1,0 +1,96 @@
+"""Putting a person in front of a picture; the one formula for it, whoever composites.
+
+Values are sRGB bytes throughout, so that an image composed while reading is equal, byte by
+byte, to one composed while rendering.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_LARGEST_ZOOM = 1.4
+
+
+@dataclass(frozen=True)
+class CoverCrop:
+    """A square cut out of a picture.
+
+    Attributes:
+        pixels: (R, R, 3) uint8.
+        crop: (4,) float32: left, top, width, height of the square in pixels of the picture.
+    """
+
+    pixels: NDArray[np.uint8]
+    crop: NDArray[np.float32]
+
+
+def premultiply(lit: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return round(lit * coverage / 255).
+
+    Args:
+        lit: (H, W, 3) uint8 sRGB.
+        coverage: (H, W) uint8, 255 = wholly covered.
+    """
+    _check_same_size(lit, coverage)
+    return _share(lit, coverage)
+
+
+def composite(
+    premultiplied: NDArray[np.uint8],
+    coverage: NDArray[np.uint8],
+    background: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """Return premultiplied + round(background * (255 - coverage) / 255).
+
+    Args:
+        premultiplied: (H, W, 3) uint8 sRGB, from `premultiply` with the same coverage.
+        coverage: (H, W) uint8.
+        background: (H, W, 3) uint8 sRGB.
+    """
+    _check_same_size(premultiplied, coverage)
+    _check_same_size(background, coverage)
+    return premultiplied + _share(background, 255 - coverage)
+
+
+def resize_cover_crop(
+    image: NDArray[np.uint8], resolution: int, rng: np.random.Generator
+) -> CoverCrop:
+    """Cut a random square from a picture and resize it.
+
+    The square is as high (or wide) as the picture, or up to 1.4 times smaller.
+
+    Args:
+        image: (H, W, 3) uint8.
+        resolution: side of the result, pixels.
+        rng: source of randomness.
+    """
+    height, width = image.shape[:2]
+    side = max(1, int(round(min(height, width) / rng.uniform(1.0, _LARGEST_ZOOM))))
+    left = int(rng.integers(0, width - side + 1))
+    top = int(rng.integers(0, height - side + 1))
+    cut = np.ascontiguousarray(image[top : top + side, left : left + side])
+    method = cv2.INTER_AREA if side >= resolution else cv2.INTER_CUBIC
+    pixels = cv2.resize(cut, (resolution, resolution), interpolation=method)
+    crop = np.array([left, top, side, side], dtype=np.float32)
+    return CoverCrop(pixels=np.asarray(pixels, dtype=np.uint8), crop=crop)
+
+
+def _share(colours: NDArray[np.uint8], part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    products = colours.astype(np.uint16) * part[..., None]
+    # 255 is odd, so no product lies half way and this is round().
+    products += 127
+    products //= 255
+    return products.astype(np.uint8)
+
+
+def _check_same_size(colours: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> None:
+    if colours.shape != (*coverage.shape, 3) or colours.dtype != np.uint8:
+        raise ValueError(
+            f"colours: expected {(*coverage.shape, 3)} uint8, got {colours.shape} {colours.dtype}"
+        )
+    if coverage.dtype != np.uint8:
+        raise ValueError(f"coverage: expected uint8, got {coverage.dtype}")

@@ -1,0 +1,291 @@
+"""Lights, and deferred Phong lighting of a G-buffer in linear light.
+
+Lights belong to the camera: a scan that turns is lit from where it was lit before. They
+are point lights without falloff, so that a rig is as bright at a hand as at the chest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.camera import CAMERA_DISTANCE, Camera
+from render.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from render.gbuffer import SideBuffer, extend_outwards
+
+RigName = Literal["paper", "key", "soft", "none"]
+RIG_NAMES: tuple[RigName, ...] = ("paper", "key", "soft", "none")
+
+PAPER_LIGHT_COUNT = 90
+LIGHT_RADIUS = 2.0
+_SOFT_LIGHT_COUNT = 48
+_CHUNK = 4096
+_AMBIENT = 0.14
+_PEAK = 0.84
+
+
+@dataclass(frozen=True)
+class LightRig:
+    """An ambient light and L point lights; colours are linear RGB.
+
+    Attributes:
+        ambient: (3,) float64.
+        diffuse_positions: (L, 3) float64, camera frame, normalised units; L may be 0.
+        diffuse_colours: (L, 3) float64, colour times intensity.
+        specular_strength: factor on the light colours of the Phong highlight; 0 for none.
+        shininess: exponent of the highlight.
+        exposure: factor on everything.
+    """
+
+    ambient: NDArray[np.float64]
+    diffuse_positions: NDArray[np.float64]
+    diffuse_colours: NDArray[np.float64]
+    specular_strength: float = 0.0
+    shininess: float = 16.0
+    exposure: float = 1.0
+
+
+def draw_rig(name: RigName, rng: np.random.Generator) -> LightRig:
+    """Draw a light rig.
+
+    Args:
+        name: "paper": fixed ambient light and 90 diffuse lights around the body, intensity and
+            colour random (section 5.1 of the paper); "key": one strong light, one weak
+            one, a little highlight; "soft": an even sky; "none": the unlit colours.
+        rng: source of randomness.
+
+    Raises:
+        ValueError: no such rig.
+    """
+    if name == "paper":
+        return _paper_rig(rng)
+    if name == "key":
+        return _key_rig(rng)
+    if name == "soft":
+        return _soft_rig(rng)
+    if name == "none":
+        return LightRig(np.ones(3), np.zeros((0, 3)), np.zeros((0, 3)))
+    raise ValueError(f"rig: expected one of {', '.join(RIG_NAMES)}, got {name!r}")
+
+
+def shade(
+    side: SideBuffer, rig: LightRig, camera: Camera, mask: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Light one side of a G-buffer.
+
+    A highlight is seen from where the surface is looked at: from the camera where it faces
+    the camera, from behind where it faces away (the back side is seen through the body).
+
+    Args:
+        side: albedo, normals and ray distances.
+        rig: lights in the camera frame of `camera`.
+        camera: the camera of the G-buffer.
+        mask: (R, R) uint8, above 0 on the person.
+
+    Returns:
+        (R, R, 3) uint8 sRGB, not multiplied by coverage; rim pixels outside the mask that have
+        an albedo are lit as their neighbours are. Black elsewhere.
+    """
+    coloured = side.albedo.any(axis=-1)
+    rows, columns = _bounds(coloured | (mask > 0))
+    known = mask[rows, columns] > 0
+    albedo = side.albedo[rows, columns]
+    rays = _rays(camera, rows, columns)[known]
+    points = rays * side.ray_distance[rows, columns][known][:, None]
+    diffuse, highlight = _light_points(points, side.normal[rows, columns][known], rays, rig)
+    light = np.zeros((*known.shape, 3), dtype=np.float32)
+    light[known] = diffuse
+    light, reached = extend_outwards(light, known, coloured[rows, columns])
+    linear = linear_from_srgb_bytes(albedo[reached]) * light[reached]
+    if rig.specular_strength > 0.0:
+        gloss = np.zeros_like(light)
+        gloss[known] = highlight
+        linear += gloss[reached]
+    lit = np.zeros_like(side.albedo)
+    part = lit[rows, columns]
+    part[reached] = _encode(linear * np.float32(rig.exposure))
+    return lit
+
+
+def rig_to_arrays(rig: LightRig) -> dict[str, NDArray[np.float32]]:
+    """Return the rig as float32 arrays by name, for files; `rig_from_arrays` reads them."""
+    return {
+        "ambient": rig.ambient.astype(np.float32),
+        "diffuse_positions": rig.diffuse_positions.astype(np.float32),
+        "diffuse_colours": rig.diffuse_colours.astype(np.float32),
+        "specular_strength": np.float32(rig.specular_strength).reshape(()),
+        "shininess": np.float32(rig.shininess).reshape(()),
+        "exposure": np.float32(rig.exposure).reshape(()),
+    }
+
+
+def rig_from_arrays(arrays: dict[str, NDArray[np.float32]]) -> LightRig:
+    """Return the rig that `rig_to_arrays` wrote.
+
+    Raises:
+        ValueError: an array is missing or of the wrong shape.
+    """
+    try:
+        rig = LightRig(
+            ambient=np.asarray(arrays["ambient"], dtype=np.float64),
+            diffuse_positions=np.asarray(arrays["diffuse_positions"], dtype=np.float64),
+            diffuse_colours=np.asarray(arrays["diffuse_colours"], dtype=np.float64),
+            specular_strength=float(arrays["specular_strength"]),
+            shininess=float(arrays["shininess"]),
+            exposure=float(arrays["exposure"]),
+        )
+    except KeyError as error:
+        raise ValueError(f"light rig: expected an array {error}, found none") from error
+    shape = (len(rig.diffuse_positions), 3)
+    if rig.diffuse_positions.shape != shape or rig.diffuse_colours.shape != shape:
+        raise ValueError(
+            "light rig: expected positions and colours (L, 3), "
+            f"got {rig.diffuse_positions.shape} and {rig.diffuse_colours.shape}"
+        )
+    return rig
+
+
+def _paper_rig(rng: np.random.Generator) -> LightRig:
+    """90 lights all around; those near a random direction are brighter, as near a window."""
+    directions = _spread_directions(PAPER_LIGHT_COUNT, -0.5, 0.95, rng)
+    key = _direction(rng.uniform(-80.0, 80.0), rng.uniform(5.0, 55.0))
+    focus = rng.uniform(1.5, 6.0)
+    towards_key = np.exp(focus * (directions @ key - 1.0))
+    share = rng.uniform(0.55, 0.85)
+    weights = share * towards_key / towards_key.sum() + (1.0 - share) / PAPER_LIGHT_COUNT
+    weights = weights * rng.gamma(2.0, 0.5, PAPER_LIGHT_COUNT)
+    warmth = rng.normal(0.0, 0.12) + rng.normal(0.0, 0.06, PAPER_LIGHT_COUNT)
+    warmth = warmth + rng.normal(0.0, 0.12) * (directions @ key)
+    colours = _tint(warmth) * rng.uniform(0.93, 1.0, (PAPER_LIGHT_COUNT, 3))
+    return _balanced(directions, colours * weights[:, None], rng.uniform(0.8, 1.05))
+
+
+def _key_rig(rng: np.random.Generator) -> LightRig:
+    side = rng.choice([-1.0, 1.0])
+    directions = np.stack(
+        [
+            _direction(side * rng.uniform(25.0, 70.0), rng.uniform(20.0, 50.0)),
+            _direction(-side * rng.uniform(30.0, 120.0), rng.uniform(0.0, 30.0)),
+        ]
+    )
+    colours = _tint(rng.normal(0.0, 0.1, 2)) * np.array([[1.0], [rng.uniform(0.15, 0.4)]])
+    return _balanced(directions, colours, rng.uniform(0.85, 1.0), specular_strength=0.06)
+
+
+def _soft_rig(rng: np.random.Generator) -> LightRig:
+    directions = _spread_directions(_SOFT_LIGHT_COUNT, -0.1, 1.0, rng)
+    colours = _tint(np.full(_SOFT_LIGHT_COUNT, rng.normal(0.0, 0.06)))
+    return _balanced(directions, colours, rng.uniform(0.9, 1.05))
+
+
+def _balanced(
+    directions: NDArray[np.float64],
+    colours: NDArray[np.float64],
+    exposure: float,
+    specular_strength: float = 0.0,
+) -> LightRig:
+    """Scale the lights so that the best lit direction gets the same light in every rig.
+
+    With the ambient light the sum stays below 1, so that hardly a pixel is clipped.
+    """
+    samples = _spread_directions(512, -1.0, 1.0, None)
+    peak = (np.maximum(samples @ directions.T, 0.0) @ colours).max()
+    return LightRig(
+        ambient=np.full(3, _AMBIENT),
+        diffuse_positions=directions * LIGHT_RADIUS - np.array([0.0, 0.0, CAMERA_DISTANCE]),
+        diffuse_colours=colours * (_PEAK / peak),
+        specular_strength=specular_strength,
+        exposure=float(exposure),
+    )
+
+
+def _spread_directions(
+    count: int, lowest: float, highest: float, rng: np.random.Generator | None
+) -> NDArray[np.float64]:
+    """Return (count, 3) unit vectors spread evenly over a band of heights (golden spiral)."""
+    heights = lowest + (highest - lowest) * (np.arange(count) + 0.5) / count
+    turn = 0.0 if rng is None else rng.uniform(0.0, 2.0 * np.pi)
+    azimuths = turn + np.arange(count) * np.pi * (3.0 - np.sqrt(5.0))
+    across = np.sqrt(1.0 - heights**2)
+    return np.stack([across * np.sin(azimuths), heights, across * np.cos(azimuths)], axis=1)
+
+
+def _direction(azimuth_deg: float, elevation_deg: float) -> NDArray[np.float64]:
+    """Return a (3,) unit vector; azimuth 0 is towards the camera, positive to the right."""
+    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
+    across = np.cos(elevation)
+    return np.array([across * np.sin(azimuth), np.sin(elevation), across * np.cos(azimuth)])
+
+
+def _tint(warmth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (L, 3) linear colours, yellowish for positive and bluish for negative warmth."""
+    warmth = np.clip(warmth, -0.3, 0.3)
+    return np.stack([1.0 + 0.5 * warmth, np.ones_like(warmth), 1.0 - 0.9 * warmth], axis=1)
+
+
+def _light_points(
+    points: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    rays: NDArray[np.float32],
+    rig: LightRig,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (P, 3) light that the albedo is multiplied with, and (P, 3) highlights."""
+    diffuse = np.empty((len(points), 3), dtype=np.float32)
+    diffuse[:] = rig.ambient
+    highlight = np.zeros((len(points) if rig.specular_strength > 0.0 else 0, 3), dtype=np.float32)
+    if not len(rig.diffuse_positions):
+        return diffuse, highlight
+    lights = rig.diffuse_positions.astype(np.float32).T
+    colours = rig.diffuse_colours.astype(np.float32)
+    squares = (lights**2).sum(axis=0)
+    for start in range(0, len(points), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        point, normal = points[part], normals[part]
+        # |light - point|^2 and normal . (light - point) without an array of differences.
+        lengths = point @ lights
+        lengths *= -2.0
+        lengths += squares
+        lengths += np.einsum("ij,ij->i", point, point)[:, None]
+        np.sqrt(lengths, out=lengths)
+        cosines = normal @ lights
+        cosines -= np.einsum("ij,ij->i", normal, point)[:, None]
+        cosines /= lengths
+        np.maximum(cosines, 0.0, out=cosines)
+        diffuse[part] += cosines @ colours
+        if rig.specular_strength > 0.0:
+            viewed = np.einsum("ij,ij->i", normal, rays[part])[:, None]
+            eye = np.where(viewed > 0.0, rays[part], -rays[part])
+            to_light = (eye @ lights - np.einsum("ij,ij->i", eye, point)[:, None]) / lengths
+            mirrored = np.maximum(2.0 * cosines * np.abs(viewed) - to_light, 0.0)
+            powers = np.where(cosines > 0.0, mirrored ** np.float32(rig.shininess), 0.0)
+            highlight[part] = np.float32(rig.specular_strength) * (powers @ colours)
+    return diffuse, highlight
+
+
+def _rays(camera: Camera, rows: slice, columns: slice) -> NDArray[np.float32]:
+    """Return the part of `Camera.rays` in float32, without computing the whole."""
+    half = camera.resolution / 2.0
+    x = (np.arange(columns.start, columns.stop) + 0.5 - half) / camera.focal_px
+    y = (half - 0.5 - np.arange(rows.start, rows.stop)) / camera.focal_px
+    across, up = (part.astype(np.float32) for part in np.meshgrid(x, y))
+    rays = np.stack([across, up, np.full_like(across, -1.0)], axis=-1)
+    rays /= np.sqrt(1.0 + across**2 + up**2)[..., None]
+    return rays
+
+
+def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the smallest box that holds all wanted pixels (empty slices for none)."""
+    rows, columns = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _encode(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Encode through a table fine enough to differ from the formula in rounding alone."""
+    steps = 1 << 14
+    table = srgb_bytes_from_linear((np.arange(steps + 1) / steps) ** 2)
+    return table[np.rint(np.sqrt(np.clip(linear, 0.0, 1.0)) * steps).astype(np.int32)]
