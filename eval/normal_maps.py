@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -13,6 +15,7 @@ from render.camera import Camera, camera_from_normalised, transform_points, yaw_
 from render.context import OffscreenContext
 from render.mesh import Mesh
 from render.rasteriser import Rasteriser
+from render.upload import MeshHandle
 
 TURNS_DEG = (0.0, 90.0, 180.0, 270.0)
 """By how much the body is turned further than in the input view; the normal error's views."""
@@ -87,39 +90,44 @@ class NormalRenderer:
         self._context = OffscreenContext()
         self._rasteriser = Rasteriser(self._context)
 
-    def four_sides(
-        self, surface: Surface, to_normalised: NDArray[np.floating], pose: NDArray[np.floating]
-    ) -> NormalViews:
-        """Render the nearest surface from the four sides, with interpolated vertex normals.
+    @contextmanager
+    def loaded(
+        self, surface: Surface, to_normalised: NDArray[np.floating]
+    ) -> Iterator[MeshHandle]:
+        """Keep a surface on the GPU for any number of views.
 
         Args:
             surface: cm, scan frame.
             to_normalised: (4, 4) matrix of `normalised_from_cm`; the scan's own, for
                 predictions too.
-            pose: (4, 4) camera-from-normalised matrix of the input view.
         """
-        handle = self._rasteriser.upload(_normalised_mesh(surface, to_normalised))
+        matrix = np.asarray(to_normalised, dtype=np.float64)
+        vertices = transform_points(matrix, surface.vertices)
+        handle = self._rasteriser.upload(Mesh.from_arrays(vertices, surface.faces))
         try:
-            buffers = [
-                self._rasteriser.render(handle, self.camera, turned, sides="front")
-                for turned in turned_poses(pose)
-            ]
+            yield handle
         finally:
             self._rasteriser.release(handle)
+
+    def four_sides(self, body: MeshHandle, pose: NDArray[np.floating]) -> NormalViews:
+        """Render the nearest surface from the four sides, with interpolated vertex normals.
+
+        Args:
+            body: of `loaded`.
+            pose: (4, 4) camera-from-normalised matrix of the input view.
+        """
+        buffers = [
+            self._rasteriser.render(body, self.camera, turned, sides="front")
+            for turned in turned_poses(pose)
+        ]
         return NormalViews(
             normals=np.stack([buffer.front.normal for buffer in buffers]),
             masks=np.stack([buffer.mask > 0 for buffer in buffers]),
         )
 
-    def both_sides(
-        self, surface: Surface, to_normalised: NDArray[np.floating], pose: NDArray[np.floating]
-    ) -> TwoSidedNormals:
+    def both_sides(self, body: MeshHandle, pose: NDArray[np.floating]) -> TwoSidedNormals:
         """Render the nearest and the farthest surface in the input view (see `four_sides`)."""
-        handle = self._rasteriser.upload(_normalised_mesh(surface, to_normalised))
-        try:
-            buffer = self._rasteriser.render(handle, self.camera, np.asarray(pose))
-        finally:
-            self._rasteriser.release(handle)
+        buffer = self._rasteriser.render(body, self.camera, np.asarray(pose))
         return TwoSidedNormals(buffer.front.normal, buffer.back.normal, buffer.mask > 0)
 
     def close(self) -> None:
@@ -138,7 +146,3 @@ class NormalRenderer:
     ) -> None:
         self.close()
 
-
-def _normalised_mesh(surface: Surface, to_normalised: NDArray[np.floating]) -> Mesh:
-    vertices = transform_points(np.asarray(to_normalised, dtype=np.float64), surface.vertices)
-    return Mesh.from_arrays(vertices, surface.faces)

@@ -29,6 +29,11 @@ def box(low: tuple[float, float, float], high: tuple[float, float, float]) -> Su
     return Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces))
 
 
+def four_sides(renderer: NormalRenderer, surface: Surface) -> NormalViews:
+    with renderer.loaded(surface, TO_NORMALISED) as body:
+        return renderer.four_sides(body, FACING)
+
+
 def error(first: NormalViews, second: NormalViews) -> float:
     return normal_error_rad(first.normals, first.masks, second.normals, second.masks).mean_rad
 
@@ -53,20 +58,20 @@ def test_turns_start_at_the_yaw_of_the_input_view() -> None:
 
 
 def test_every_face_of_a_box_faces_the_camera_in_its_own_turn(renderer: NormalRenderer) -> None:
-    views = renderer.four_sides(box((-20, -50, -20), (20, 50, 20)), TO_NORMALISED, FACING)
+    views = four_sides(renderer, box((-20, -50, -20), (20, 50, 20)))
     middle = views.normals[:, 48, 48]
     np.testing.assert_allclose(middle, np.tile([0, 0, 1], (4, 1)), atol=1e-3)
 
 
 def test_the_same_body_scores_exactly_zero(renderer: NormalRenderer) -> None:
     body = box((-20, -50, -20), (20, 50, 20))
-    first = renderer.four_sides(body, TO_NORMALISED, FACING)
-    assert error(first, renderer.four_sides(body, TO_NORMALISED, FACING)) == 0.0
+    first = four_sides(renderer, body)
+    assert error(first, four_sides(renderer, body)) == 0.0
 
 
 def test_bodies_beside_each_other_score_a_right_angle(renderer: NormalRenderer) -> None:
     above, below = box((-20, 20, -20), (20, 60, 20)), box((-20, -60, -20), (20, -20, 20))
-    views = [renderer.four_sides(body, TO_NORMALISED, FACING) for body in (above, below)]
+    views = [four_sides(renderer, body) for body in (above, below)]
     assert error(*views) == pytest.approx(np.pi / 2)
 
 
@@ -79,7 +84,7 @@ def test_a_tilted_card_scores_its_tilt(renderer: NormalRenderer) -> None:
     for mesh in (card, tilted):
         mesh.unmerge_vertices()
         surface = Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces))
-        views.append(renderer.four_sides(surface, TO_NORMALISED, FACING))
+        views.append(four_sides(renderer, surface))
     for turn in (0, 2):
         np.testing.assert_allclose(
             (views[0].normals[turn, 48, 48] * views[1].normals[turn, 48, 48]).sum(),
@@ -97,7 +102,8 @@ def test_a_tilted_card_scores_its_tilt(renderer: NormalRenderer) -> None:
 
 
 def test_both_sides_point_out_of_the_body(renderer: NormalRenderer) -> None:
-    sides = renderer.both_sides(box((-20, -50, -20), (20, 50, 20)), TO_NORMALISED, FACING)
+    with renderer.loaded(box((-20, -50, -20), (20, 50, 20)), TO_NORMALISED) as body:
+        sides = renderer.both_sides(body, FACING)
     assert sides.mask[48, 48] and not sides.mask[0, 0]
     np.testing.assert_allclose(sides.front[48, 48], [0, 0, 1], atol=1e-3)
     np.testing.assert_allclose(sides.back[48, 48], [0, 0, -1], atol=1e-3)

@@ -1,0 +1,348 @@
+"""Views of a shard set are reconstructed by named methods, scored and pictured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
+from eval.metrics import Occupancy
+from eval.normal_maps import NormalRenderer, NormalViews, TwoSidedNormals, normalised_from_cm
+from eval.pictures import (
+    Crop,
+    SamplePictures,
+    SidePictures,
+    crop_around,
+    cropped,
+    depth_picture,
+    normals_picture,
+    turn_pictures,
+)
+from eval.protocol import (
+    Failure,
+    Results,
+    SampleKey,
+    SampleScore,
+    ScoreConfig,
+    Truth,
+    scan_occupancy,
+    score_sample,
+    summarise,
+)
+from eval.report import PackedPictures, SampleId, pack_pictures
+from eval.surfaces import Surface
+from model.meshing import DepthMaps
+from tools.baselines import (
+    Baselines,
+    person_mask,
+    reconstruct_surface,
+    scan_surface,
+    true_maps,
+)
+
+PICTURE_CELL = 384
+SCAN_NAME = "Scan"
+ALL_METHODS = "all"
+
+# What one bad sample may raise: unusable input and shapes, a network or a file that fails.
+SAMPLE_ERRORS = (ValueError, RuntimeError, OSError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a method makes of one view.
+
+    Attributes:
+        maps: depth of both sides, at any resolution.
+        normals: the method's own normal maps in the camera frame, as its pictures show them;
+            None shows those of the mesh.
+    """
+
+    maps: DepthMaps
+    normals: TwoSidedNormals | None = None
+
+
+Reconstruct = Callable[[ShardReader, int], Reconstruction]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Results, and the pictures that go with them.
+
+    Attributes:
+        results: scores, summaries, failures.
+        packed: pictures for the report, by (scan id, view).
+        overview: label and pictures of a few samples of different subjects.
+    """
+
+    results: Results
+    packed: dict[SampleId, PackedPictures]
+    overview: list[tuple[str, SamplePictures]]
+
+
+def oracle(reader: ShardReader, view: int) -> Reconstruction:
+    """Return the ground truth itself: what meshing and resolution alone cost."""
+    return Reconstruction(true_maps(reader, view))
+
+
+def baseline_methods(baselines: Baselines) -> dict[str, Reconstruct]:
+    """Return both baselines as methods that see the ground-truth mask alone."""
+
+    def flat_card(reader: ShardReader, view: int) -> Reconstruction:
+        return Reconstruction(baselines.card.maps(person_mask(reader, view)))
+
+    def inflated_silhouette(reader: ShardReader, view: int) -> Reconstruction:
+        mask = person_mask(reader, view)
+        return Reconstruction(baselines.inflated.maps(mask, reader.camera))
+
+    return {"flat card": flat_card, "inflated silhouette": inflated_silhouette}
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A scan, measured once for all its views."""
+
+    reader: ShardReader
+    surface: Surface
+    inside: Occupancy | None
+    to_normalised: NDArray[np.float64]
+    normals_of_pose: Callable[[NDArray[np.floating]], NormalViews]
+
+
+@dataclass
+class _Collected:
+    scores: list[SampleScore] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    packed: dict[SampleId, PackedPictures] = field(default_factory=dict)
+    overview: list[tuple[str, SamplePictures]] = field(default_factory=list)
+
+
+class Scorer:
+    """Scores methods on views; holds one GL context for all of them, so use it with `with`.
+
+    Args:
+        shards: where the views are.
+        methods: name -> what reconstructs; the first one is shown in the overview.
+        config: what is measured.
+
+    Raises:
+        ContextError: no GL context can be made.
+    """
+
+    def __init__(
+        self, shards: ShardSet, methods: Mapping[str, Reconstruct], config: ScoreConfig
+    ) -> None:
+        self._shards, self._methods, self._config = shards, dict(methods), config
+        self._renderer = NormalRenderer(config.normal_resolution)
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._renderer.close()
+
+    def score(
+        self,
+        views: Sequence[ViewRef],
+        source: Mapping[str, str],
+        pictured: Sequence[ViewRef] = (),
+        overview: Sequence[ViewRef] = (),
+        step: Callable[[], object] = lambda: None,
+    ) -> Scored:
+        """Score every method on every view.
+
+        A sample that fails is listed and the rest goes on.
+
+        Args:
+            views: what to score, grouped by scan.
+            source: told in the results.
+            pictured: views that get pictures in the report.
+            overview: views whose pictures are kept whole.
+            step: called after every view.
+
+        Raises:
+            ShardError: no scan of the views has its mesh stored.
+        """
+        self._check_meshes(views)
+        done = _Collected()
+        for scan_id in dict.fromkeys(ref.scan_id for ref in views):
+            own = [ref for ref in views if ref.scan_id == scan_id]
+            self._score_scan(scan_id, own, done, set(pictured), set(overview), step)
+        expected = len(views)
+        results = Results(
+            config=self._config,
+            methods=tuple(
+                summarise(name, done.scores, self._config, expected) for name in self._methods
+            ),
+            scores=tuple(done.scores),
+            failures=tuple(done.failures),
+            source=dict(source),
+        )
+        return Scored(results, done.packed, done.overview)
+
+    def _check_meshes(self, views: Sequence[ViewRef]) -> None:
+        scan_ids = dict.fromkeys(ref.scan_id for ref in views)
+        for scan_id in scan_ids:
+            try:
+                with self._shards.open(scan_id) as reader:
+                    if reader.has_mesh:
+                        return
+            except ShardError:
+                continue  # one bad shard among good ones is listed later, not fatal here
+        raise ShardError(
+            f"{self._shards.root}: expected the meshes of the scans to score, found none that can "
+            "be read (render with --store-mesh eval or all)"
+        )
+
+    def _score_scan(
+        self,
+        scan_id: str,
+        views: Sequence[ViewRef],
+        done: _Collected,
+        pictured: set[ViewRef],
+        overview: set[ViewRef],
+        step: Callable[[], object],
+    ) -> None:
+        with ExitStack() as stack:
+            try:
+                body = self._body(scan_id, stack)
+            except SAMPLE_ERRORS as error:
+                for ref in views:
+                    done.failures.append(_failure(ALL_METHODS, ref, error))
+                    step()
+                return
+            for ref in views:
+                try:
+                    self._score_view(body, ref, done, ref in pictured, ref in overview)
+                except SAMPLE_ERRORS as error:
+                    done.failures.append(_failure(ALL_METHODS, ref, error))
+                step()
+
+    def _body(self, scan_id: str, stack: ExitStack) -> _Body:
+        reader = stack.enter_context(self._shards.open(scan_id))
+        surface = scan_surface(reader)
+        to_normalised = normalised_from_cm(reader.normalised_from_scan, reader.unit_cm)
+        handle = stack.enter_context(self._renderer.loaded(surface, to_normalised))
+        return _Body(
+            reader=reader,
+            surface=surface,
+            inside=scan_occupancy(surface, self._config),
+            to_normalised=to_normalised,
+            normals_of_pose=lambda pose: self._renderer.four_sides(handle, pose),
+        )
+
+    def _score_view(
+        self, body: _Body, ref: ViewRef, done: _Collected, pictured: bool, overview: bool
+    ) -> None:
+        reader, view = body.reader, ref.view
+        key = SampleKey(ref.scan_id, ref.subject, view, reader.yaw_deg(view))
+        truth = Truth(key, body.surface, body.normals_of_pose(reader.pose(view)), body.inside)
+        painter = _Painter(body, view, truth) if pictured or overview else None
+        sides = []
+        for name, reconstruct in self._methods.items():
+            try:
+                score, side = self._score_method(name, reconstruct, body, truth, painter)
+            except SAMPLE_ERRORS as error:
+                done.failures.append(_failure(name, ref, error))
+                continue
+            done.scores.append(score)
+            sides.append(side)
+        if painter is None:
+            return
+        pictures = painter.sample(tuple(side for side in sides if side is not None))
+        if pictured:
+            done.packed[(ref.scan_id, view)] = pack_pictures(pictures)
+        if overview and any(side.name == next(iter(self._methods)) for side in pictures.methods):
+            done.overview.append((ref.scan_id, pictures))
+
+    def _score_method(
+        self,
+        name: str,
+        reconstruct: Reconstruct,
+        body: _Body,
+        truth: Truth,
+        painter: _Painter | None,
+    ) -> tuple[SampleScore, SidePictures | None]:
+        reader, view = body.reader, truth.key.view
+        begin = time.perf_counter()
+        made = reconstruct(reader, view)
+        surface = reconstruct_surface(made.maps, reader, view)
+        seconds = time.perf_counter() - begin
+        normals: NormalViews | None = None
+        side: SidePictures | None = None
+        if painter is not None or "normal" in self._config.metrics:
+            pose = reader.pose(view)
+            with self._renderer.loaded(surface, body.to_normalised) as handle:
+                normals = self._renderer.four_sides(handle, pose)
+                if painter is not None:
+                    shown = made.normals or self._renderer.both_sides(handle, pose)
+                    side = painter.side(name, made.maps, shown, normals)
+        return score_sample(name, surface, truth, self._config, normals, seconds), side
+
+
+def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:
+    return Failure(method, ref.scan_id, ref.view, str(error) or type(error).__name__)
+
+
+class _Painter:
+    """Draws one sample: the same crops and the same depth range for every row."""
+
+    def __init__(self, body: _Body, view: int, truth: Truth) -> None:
+        if truth.normals is None:
+            raise ValueError("normals: expected the scan's normals for pictures, got None")
+        reader = body.reader
+        self._image = reader.read("image/front", view)
+        self._normals = TwoSidedNormals(
+            reader.read("normal/front", view),
+            reader.read("normal/back", view),
+            person_mask(reader, view),
+        )
+        self._maps = true_maps(reader, view)
+        self._views = truth.normals
+        self._cm_per_unit = 1.0 / float(np.cbrt(np.linalg.det(body.to_normalised[:3, :3])))
+        self._crop = crop_around(self._maps.mask)
+        self._turn_crop = crop_around(truth.normals.masks)
+        mask = self._maps.mask
+        depths = [self._depth_cm(side)[mask] for side in (self._maps.front, self._maps.back)]
+        if not mask.any():
+            raise ValueError(f"{reader.path}: expected person pixels in view {view}, found none")
+        self._range = float(depths[0].min()), float(depths[1].max())
+
+    def _depth_cm(self, ray_distance: NDArray[np.floating]) -> NDArray[np.float64]:
+        return (np.asarray(ray_distance, dtype=np.float64) - 1.0) * self._cm_per_unit
+
+    def side(
+        self, name: str, maps: DepthMaps, normals: TwoSidedNormals, views: NormalViews
+    ) -> SidePictures:
+        """Return the row of pictures of one method or of the scan."""
+
+        def depth(ray_distance: NDArray[np.floating]) -> NDArray[np.uint8]:
+            picture = depth_picture(self._depth_cm(ray_distance), maps.mask, *self._range)
+            return cropped(picture, self._crop, PICTURE_CELL)
+
+        def normal(values: NDArray[np.floating], is_back: bool) -> NDArray[np.uint8]:
+            picture = normals_picture(values, normals.mask, is_back)
+            return cropped(picture, self._crop, PICTURE_CELL)
+
+        return SidePictures(
+            name=name,
+            normal_front=normal(normals.front, False),
+            normal_back=normal(normals.back, True),
+            depth_front=depth(maps.front),
+            depth_back=depth(maps.back),
+            turns=turn_pictures(views, self._turn_crop, PICTURE_CELL),
+        )
+
+    def sample(self, methods: tuple[SidePictures, ...]) -> SamplePictures:
+        """Return all pictures of the sample."""
+        return SamplePictures(
+            image=cropped(self._image, Crop(0.0, 0.0, 1.0), PICTURE_CELL),
+            scan=self.side(SCAN_NAME, self._maps, self._normals, self._views),
+            methods=methods,
+            depth_range_cm=self._range,
+        )
