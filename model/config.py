@@ -1,0 +1,162 @@
+"""Configurations of the networks and of their training, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from model.parts import Resolution
+
+Convention = Literal["paper", "released"]
+"""`paper`: how this toolkit trains. `released`: what the authors' checkpoint expects."""
+
+Preset = Literal["paper", "lite"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Architecture: everything that decides tensor shapes and how outputs are read.
+
+    Attributes:
+        resolution: R, width and height of the full frame, pixels.
+        part_width: channels of the finest level of the part and low-resolution normal networks.
+        depth_width: channels of the finest level of each encoder of the low-resolution depth network.
+        refiner_width: channels of the depth and of the normal branch of the refiner.
+        convention: see `Convention`.
+    """
+
+    resolution: int = 2048
+    part_width: int = 64
+    depth_width: int = 32
+    refiner_width: int = 32
+    convention: Convention = "paper"
+
+    def __post_init__(self) -> None:
+        Resolution(self.resolution)
+        if self.convention not in get_args(Convention):
+            raise ValueError(f"convention: expected paper or released, got {self.convention!r}")
+        for name in ("part_width", "depth_width", "refiner_width"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name}: expected 2 or more, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of equations 8 to 10.
+
+    Attributes:
+        alpha: weight of L1 and smooth L1.
+        beta: weight of 1 - SSIM and of the consistency term.
+        gamma: weight of the mask's cross entropy.
+        smooth_l1_beta: where smooth L1 turns from square to linear, network units.
+    """
+
+    alpha: float = 0.85
+    beta: float = 0.15
+    gamma: float = 0.15
+    smooth_l1_beta: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseConfig:
+    """Length and learning rate of one phase.
+
+    Attributes:
+        epochs: passes over the training views; used where `steps` is None.
+        steps: optimiser steps, or None.
+        learning_rate: peak rate of Adam.
+        restart_epochs: T0 of the cosine schedule with warm restarts, epochs; None is one
+            cosine over the whole phase with a linear warm-up over its first 5 %.
+    """
+
+    epochs: int = 30
+    steps: int | None = None
+    learning_rate: float = 1e-4
+    restart_epochs: int | None = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of training samples.
+
+    Attributes:
+        colour: lowest factor of brightness, contrast and saturation, drawn in [colour, 1].
+        mirror: probability of a left-right mirrored sample.
+    """
+
+    colour: float = 0.7
+    mirror: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        model: architecture.
+        loss: loss weights.
+        phase1, phase2: length and learning rate of each phase.
+        augment: changes of training samples.
+        batch_size: views a step.
+        betas: Adam's moment decays (paper, section 5).
+        precision: Lightning precision, such as `32-true` or `bf16-mixed`.
+        seed: of weights, order and augmentation.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    phase1: PhaseConfig = field(default_factory=PhaseConfig)
+    phase2: PhaseConfig = field(default_factory=PhaseConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    batch_size: int = 2
+    betas: tuple[float, float] = (0.9, 0.99)
+    precision: str = "32-true"
+    seed: int = 0
+
+    def phase(self, number: int) -> PhaseConfig:
+        """Return the configuration of phase 1 or 2."""
+        return {1: self.phase1, 2: self.phase2}[number]
+
+
+PRESETS: dict[Preset, TrainConfig] = {
+    "paper": TrainConfig(),
+    "lite": TrainConfig(
+        model=ModelConfig(resolution=512, part_width=12, depth_width=12, refiner_width=12),
+        loss=LossConfig(smooth_l1_beta=0.1),
+        phase1=PhaseConfig(steps=1500, learning_rate=2e-3, restart_epochs=None),
+        phase2=PhaseConfig(steps=600, learning_rate=2e-3, restart_epochs=None),
+        augment=AugmentConfig(mirror=0.5),
+        batch_size=4,
+    ),
+}
+"""`paper`: section 5 of the paper. `lite`: the same networks, narrow, for a processor."""
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Return plain containers, for checkpoints and JSON."""
+    return asdict(config)
+
+
+def config_from_dict(values: dict[str, Any]) -> TrainConfig:
+    """Rebuild a configuration from `config_to_dict`.
+
+    Raises:
+        TypeError, ValueError, KeyError: unknown fields or values out of range.
+    """
+    nested = {
+        "model": ModelConfig,
+        "loss": LossConfig,
+        "phase1": PhaseConfig,
+        "phase2": PhaseConfig,
+        "augment": AugmentConfig,
+    }
+    plain = dict(values)
+    for name, kind in nested.items():
+        plain[name] = kind(**plain[name])
+    plain["betas"] = tuple(plain["betas"])
+    return TrainConfig(**plain)
+
+
+def with_resolution(config: TrainConfig, resolution: int) -> TrainConfig:
+    """Return the configuration at another working resolution."""
+    return replace(config, model=replace(config.model, resolution=resolution))

@@ -1,0 +1,192 @@
+"""The 2K2K networks (paper, section 4; figure 4).
+
+Phase 1: low-resolution normals and depth, and part-wise high-resolution normals.
+Phase 2: the blended normals refine the low-resolution depth to full resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.blocks import AttentionUNet, DualEncoderAttentionUNet, Float32Head, Refiner
+from model.config import ModelConfig
+from model.parts import (
+    PART_NETWORKS,
+    PARTS_OF_NETWORK,
+    PartTransforms,
+    Resolution,
+    blend_parts,
+    crop_parts,
+)
+
+NORMAL_CHANNELS = 6
+"""Three of the front, three of the back."""
+
+DEPTH_CEILING = 6.0
+"""Depth heads end in a ReLU6, in network units."""
+
+CENTRE_DEPTH = 2.0
+"""Network depth of the body's centre plane, where depth heads start."""
+
+MASK_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class LowMaps:
+    """Outputs on the low-resolution frame (equation 6), h = R / 8.
+
+    Attributes:
+        normal: (B, 6, h, h) float32 encoded normals, front then back.
+        depth: (B, 2, h, h) float32 network depth before masking, front then back.
+        mask_logit: (B, 1, h, h) float32.
+    """
+
+    normal: Tensor
+    depth: Tensor
+    mask_logit: Tensor
+
+
+@dataclass(frozen=True)
+class FullMaps:
+    """Outputs on the full frame (equations 4 and 7).
+
+    Attributes:
+        normal: (B, 6, R, R) float32 blended encoded normals; 0 where no part covers.
+        depth: (B, 2, R, R) float32 network depth before masking, front then back.
+        mask_logit: (B, 1, R, R) float32.
+    """
+
+    normal: Tensor
+    depth: Tensor
+    mask_logit: Tensor
+
+
+def person_mask(mask_logit: Tensor) -> Tensor:
+    """Return the thresholded mask, bool."""
+    return torch.sigmoid(mask_logit) > MASK_THRESHOLD
+
+
+class DigitisationNetwork(nn.Module):
+    """All networks of the method.
+
+    Args:
+        config: widths and resolution. Only the `paper` convention is run by this class.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.resolution = Resolution(config.resolution)
+        self.part_normal = nn.ModuleDict(
+            {
+                name: AttentionUNet(3 + 3, NORMAL_CHANNELS, config.part_width)
+                for name in PART_NETWORKS
+            }
+        )
+        self.low_normal = AttentionUNet(3, NORMAL_CHANNELS, config.part_width)
+        self.low_depth = DualEncoderAttentionUNet(3, NORMAL_CHANNELS, 3, config.depth_width)
+        self.refiner = Refiner(config.refiner_width)
+
+    def predict_low(self, image: Tensor) -> LowMaps:
+        """Predict the low-resolution maps (section 4.2).
+
+        Args:
+            image: (B, 3, R, R) float32 in -1..1.
+        """
+        low = functional.interpolate(
+            image, size=(self.resolution.low,) * 2, mode="bilinear", align_corners=False
+        )
+        normal = self.low_normal(low)
+        output = self.low_depth(low, normal)
+        return LowMaps(normal, functional.relu6(output[:, :2]), output[:, 2:])
+
+    def predict_parts(
+        self, image: Tensor, low_normal: Tensor, transforms: PartTransforms
+    ) -> dict[str, Tensor]:
+        """Predict the normals of each part (equation 3).
+
+        Args:
+            image: (B, 3, R, R) float32 in -1..1.
+            low_normal: (B, 6, h, h); the front guides the parts. No gradient flows into it.
+            transforms: batched similarities.
+
+        Returns:
+            Per part network (B, P, 6, height, width) float32 encoded normals.
+        """
+        guide = low_normal[:, :3].detach()
+        normals: dict[str, Tensor] = {}
+        for name in PART_NETWORKS:
+            crops = torch.cat(
+                [
+                    crop_parts(image, transforms, name, self.resolution),
+                    crop_parts(guide, transforms, name, self.resolution),
+                ],
+                dim=2,
+            )
+            predicted = self.part_normal[name](crops.flatten(0, 1))
+            normals[name] = predicted.unflatten(0, (-1, len(PARTS_OF_NETWORK[name])))
+        return normals
+
+    def refine(self, low: LowMaps, normal: Tensor) -> FullMaps:
+        """Raise the depth maps to full resolution (section 4.3).
+
+        Args:
+            low: low-resolution maps; their depth is multiplied by the thresholded mask.
+            normal: (B, 6, R, R) blended normals.
+        """
+        masked = low.depth * person_mask(low.mask_logit)
+        output = self.refiner(masked, normal)
+        return FullMaps(normal, functional.relu6(output[:, :2]), output[:, 2:])
+
+    def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
+        """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
+        low = self.predict_low(image)
+        parts = self.predict_parts(image, low.normal, transforms)
+        normal, _ = blend_parts(parts, transforms, self.resolution)
+        return low, self.refine(low, normal)
+
+    def phase_modules(self, phase: int) -> list[nn.Module]:
+        """Return the modules that a phase trains; the others stay frozen."""
+        if phase == 1:
+            return [self.part_normal, self.low_normal, self.low_depth]
+        return [self.refiner]
+
+
+def _start_heads(network: DigitisationNetwork) -> None:
+    """Start heads near the mean of their targets, with all outputs alive.
+
+    A head that ends in a ReLU and starts below 0 everywhere never learns.
+    """
+    for module in network.modules():
+        if isinstance(module, Float32Head):
+            module.weight.data.mul_(0.1)
+    for net in (network.low_normal, *network.part_normal.values()):
+        net.head.bias.data.fill_(0.5)
+    for net in (network.low_depth, network.refiner):
+        net.head.bias.data.copy_(torch.tensor([CENTRE_DEPTH, CENTRE_DEPTH, 0.0]))
+
+
+def build_network(config: ModelConfig, seed: int) -> DigitisationNetwork:
+    """Build the networks with He-normal convolutions drawn from a seed.
+
+    The global random state of torch is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = DigitisationNetwork(config)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                outputs = module.out_channels * math.prod(module.kernel_size)
+                nn.init.normal_(module.weight, std=math.sqrt(2.0 / outputs))
+    _start_heads(network)
+    return network
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return how many trainable numbers a network has."""
+    return sum(parameter.numel() for parameter in network.parameters())
