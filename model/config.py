@@ -19,8 +19,8 @@ class ModelConfig:
 
     Attributes:
         resolution: R, width and height of the full frame, pixels.
-        part_width: channels of the finest level of the part and low-resolution normal networks.
-        depth_width: channels of the finest level of each encoder of the low-resolution depth network.
+        part_width: channels of the finest level of the part and low normal networks.
+        depth_width: channels of the finest level of each low-resolution depth encoder.
         refiner_width: channels of the depth and of the normal branch of the refiner.
         convention: see `Convention`.
     """
@@ -98,6 +98,7 @@ class TrainConfig:
         phase1, phase2: length and learning rate of each phase.
         augment: changes of training samples.
         batch_size: views a step.
+        refiner_window: width of the windows phase 2 trains on, pixels; None = whole frames.
         betas: Adam's moment decays (paper, section 5).
         precision: Lightning precision, such as `32-true` or `bf16-mixed`.
         seed: of weights, order and augmentation.
@@ -109,6 +110,7 @@ class TrainConfig:
     phase2: PhaseConfig = field(default_factory=PhaseConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 2
+    refiner_window: int | None = None
     betas: tuple[float, float] = (0.9, 0.99)
     precision: str = "32-true"
     seed: int = 0
@@ -127,6 +129,7 @@ PRESETS: dict[Preset, TrainConfig] = {
         phase2=PhaseConfig(steps=600, learning_rate=2e-3, restart_epochs=None),
         augment=AugmentConfig(mirror=0.5),
         batch_size=4,
+        refiner_window=224,
     ),
 }
 """`paper`: section 5 of the paper. `lite`: the same networks, narrow, for a processor."""

@@ -48,7 +48,7 @@ def decode_image(image: Tensor) -> Tensor:
 
 
 def encode_depth(ray_distance: Tensor) -> Tensor:
-    """Convert ray distances (normalised units, 0 = background) to network units (0 = background)."""
+    """Convert ray distances (normalised units) to network units; 0 (background) stays 0."""
     depth = 2.0 + DEPTH_PER_RAY_DISTANCE * (ray_distance - 1.0)
     return torch.where(ray_distance > 0, depth, torch.zeros_like(depth))
 

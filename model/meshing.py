@@ -124,9 +124,7 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
             or the mask has no cell of 2x2 pixels.
     """
     if camera.resolution != maps.resolution:
-        raise ValueError(
-            f"camera: expected resolution {maps.resolution}, got {camera.resolution}"
-        )
+        raise ValueError(f"camera: expected resolution {maps.resolution}, got {camera.resolution}")
     corners, pixels = _cell_corners(_person_cells(maps.mask))
     if not len(corners):
         raise ValueError("mask: expected a person of 2x2 pixels or more, got none")

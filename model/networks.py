@@ -162,13 +162,11 @@ def _start_heads(network: DigitisationNetwork) -> None:
 
     A head that ends in a ReLU and starts below 0 everywhere never learns.
     """
+    bias = {NORMAL_CHANNELS: [0.5] * NORMAL_CHANNELS, 3: [CENTRE_DEPTH, CENTRE_DEPTH, 0.0]}
     for module in network.modules():
-        if isinstance(module, Float32Head):
+        if isinstance(module, Float32Head) and module.bias is not None:
             module.weight.data.mul_(0.1)
-    for net in (network.low_normal, *network.part_normal.values()):
-        net.head.bias.data.fill_(0.5)
-    for net in (network.low_depth, network.refiner):
-        net.head.bias.data.copy_(torch.tensor([CENTRE_DEPTH, CENTRE_DEPTH, 0.0]))
+            module.bias.data.copy_(torch.tensor(bias[module.out_channels]))
 
 
 def build_network(config: ModelConfig, seed: int) -> DigitisationNetwork:

@@ -223,6 +223,13 @@ class PartTransforms:
     canonical_to_image: Tensor
     present: Tensor
 
+    def item(self, index: int) -> PartTransforms:
+        """Return one person's transforms as a batch of one."""
+        chosen = slice(index, index + 1)
+        return PartTransforms(
+            self.image_to_canonical[chosen], self.canonical_to_image[chosen], self.present[chosen]
+        )
+
 
 def normalise_joints(joints: NDArray[np.floating], resolution: int) -> NDArray[np.float64]:
     """Return (31, 3) joints with x and y in -1..1 instead of pixels; confidence unchanged."""
@@ -231,19 +238,19 @@ def normalise_joints(joints: NDArray[np.floating], resolution: int) -> NDArray[n
     return normalised
 
 
-def _part_points(part: Part, joints: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
-    points: list[NDArray[np.float64] | None] = []
-    for anchor in part.anchors:
+def _part_points(part: Part, joints: NDArray[np.float64]) -> dict[int, NDArray[np.float64]]:
+    """Return the (2,) point of each anchor whose joints are known, by anchor number."""
+    points: dict[int, NDArray[np.float64]] = {}
+    for index, anchor in enumerate(part.anchors):
         rows = [JOINT_INDEX[name] for name in anchor.joints]
         found = [joints[row, :2] for row in rows if joints[row, 2] > 0]
         if not found and anchor.substitute is not None:
             row = JOINT_INDEX[anchor.substitute]
             found = [joints[row, :2]] if joints[row, 2] > 0 else []
-        points.append(np.mean(found, axis=0) if found else None)
-    if len(part.anchors[-1].joints) > 1 and points[-1] is None:
-        elbow, wrist = points[0], points[1]
-        if elbow is not None and wrist is not None:
-            points[-1] = wrist + _FINGER_EXTENSION * (wrist - elbow)
+        if found:
+            points[index] = np.mean(found, axis=0)
+    if part.name.endswith("lower_arm") and 2 not in points and {0, 1} <= set(points):
+        points[2] = points[1] + _FINGER_EXTENSION * (points[1] - points[0])
     return points
 
 
@@ -272,16 +279,14 @@ def fit_part(part: Part, joints: NDArray[np.float64]) -> NDArray[np.float64] | N
         joints: (31, 3) normalised x, y and confidence; confidence 0 = missing.
     """
     points = _part_points(part, joints)
-    known = [index for index, point in enumerate(points) if point is not None]
-    if len(known) < part.required:
+    if len(points) < part.required:
         return None
-    located = np.stack([points[index] for index in known])  # type: ignore[arg-type]
-    targets = np.array([part.anchors[index].position for index in known])
+    located = np.stack(list(points.values()))
+    targets = np.array([part.anchors[index].position for index in points])
     if part.limb is not None:
-        first, last = points[part.limb[0]], points[part.limb[1]]
-        if first is None or last is None:
+        if not set(part.limb) <= set(points):
             return None
-        length = float(np.linalg.norm(last - first))
+        length = float(np.linalg.norm(points[part.limb[1]] - points[part.limb[0]]))
         anchors = np.array([part.anchors[index].position for index in part.limb])
         threshold = float(np.linalg.norm(anchors[1] - anchors[0]))
         targets = targets * min(1.0, length / threshold)

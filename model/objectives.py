@@ -1,0 +1,105 @@
+"""What each phase minimises, and how its learning rate moves."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from model.config import PhaseConfig, TrainConfig
+from model.losses import phase1_loss, phase2_loss
+from model.networks import DigitisationNetwork
+from model.parts import PartTransforms, blend_parts
+from model.samples import Batch
+from model.windows import draw_windows
+
+WARM_UP = 0.05
+"""Part of a single-cosine phase over which the learning rate rises."""
+
+
+def learning_rate(phase: PhaseConfig, step: int, steps: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of a step (SGDR, reference [27] of the paper)."""
+    if phase.restart_epochs is not None:
+        cycle = phase.restart_epochs * steps_per_epoch
+        return phase.learning_rate * (1 + math.cos(math.pi * (step % cycle) / cycle)) / 2
+    warm_up = max(1, round(WARM_UP * steps))
+    if step < warm_up:
+        return phase.learning_rate * (step + 1) / warm_up
+    done = (step - warm_up) / max(1, steps - warm_up)
+    return phase.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+def phase_steps(phase: PhaseConfig, steps_per_epoch: int) -> int:
+    """Return how many optimiser steps a phase takes."""
+    return phase.steps if phase.steps is not None else phase.epochs * steps_per_epoch
+
+
+class PhaseObjective(nn.Module):
+    """A phase's loss as a module, so that it can be replicated over devices.
+
+    Args:
+        network: all networks; those the phase does not train are frozen.
+        phase: 1 or 2.
+        config: of the run.
+    """
+
+    def __init__(self, network: DigitisationNetwork, phase: int, config: TrainConfig) -> None:
+        super().__init__()
+        self.network = network
+        self._phase, self._config = phase, config
+        trained = network.phase_modules(phase)
+        network.requires_grad_(False)
+        for module in trained:
+            module.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> PhaseObjective:
+        """Set training mode on the modules of the phase alone."""
+        super().train(mode)
+        self.network.eval()
+        for module in self.network.phase_modules(self._phase):
+            module.train(mode)
+        return self
+
+    def trainable(self) -> list[nn.Parameter]:
+        """Return the parameters of the phase."""
+        return [p for p in self.network.parameters() if p.requires_grad]
+
+    def forward(
+        self,
+        image: Tensor,
+        depth: Tensor,
+        reliable: Tensor,
+        transforms: tuple[Tensor, Tensor, Tensor],
+        window_seed: int | None,
+    ) -> dict[str, Tensor]:
+        """Return the weighted loss terms, which sum to the loss.
+
+        Args:
+            image, depth, reliable: as in `Batch`.
+            transforms: the fields of `PartTransforms`.
+            window_seed: of the refiner's windows; None scores whole frames.
+        """
+        batch = Batch(image, depth, reliable, PartTransforms(*transforms))
+        if self._phase == 1:
+            low = self.network.predict_low(batch.image)
+            parts = self.network.predict_parts(batch.image, low.normal, batch.transforms)
+            return phase1_loss(low, parts, batch, self._config.loss)
+        return self._refiner_loss(batch, window_seed)
+
+    def _refiner_loss(self, batch: Batch, window_seed: int | None) -> dict[str, Tensor]:
+        network, config = self.network, self._config
+        with torch.no_grad():
+            low = network.predict_low(batch.image)
+            parts = network.predict_parts(batch.image, low.normal, batch.transforms)
+            normal, _ = blend_parts(parts, batch.transforms, network.resolution)
+        depth, reliable, scored = batch.depth, batch.reliable, None
+        size = config.refiner_window
+        if size is not None and window_seed is not None and size < depth.shape[-1]:
+            generator = torch.Generator().manual_seed(window_seed)
+            windows = draw_windows(reliable, size, generator)
+            low, normal = windows.cut_low(low), windows.cut(normal)
+            depth, reliable = windows.cut(depth), windows.cut(reliable)
+            scored = windows.scored().to(depth.device)
+        full = network.refine(low, normal)
+        return phase2_loss(full, depth, reliable, network.resolution.full, config.loss, scored)

@@ -1,0 +1,52 @@
+"""Pictures of training for TensorBoard: what goes in and what comes out, side by side."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model.encoding import decode_image, normals_from_depth
+from model.networks import DigitisationNetwork, person_mask
+from model.parts import blend_parts
+from model.samples import Batch
+
+DEPTH_RANGE = (1.2, 2.8)
+"""Network depths drawn from white to black."""
+
+
+def depth_picture(depth: Tensor) -> Tensor:
+    """Return (3, H, W) grey of a (H, W) network depth, near = bright, background black."""
+    low, high = DEPTH_RANGE
+    grey = ((high - depth) / (high - low)).clamp(0.05, 1.0) * (depth > 0)
+    return grey.expand(3, *grey.shape)
+
+
+@torch.no_grad()
+def training_picture(network: DigitisationNetwork, batch: Batch, phase: int) -> Tensor:
+    """Return a (3, 2 R, 4 R) picture of the first item of a batch.
+
+    Top row: image, predicted front normals, predicted back normals, predicted front depth.
+    Bottom row: predicted mask, true front and back normals, true front depth.
+    """
+    size = batch.image.shape[-1]
+    transforms = batch.transforms.item(0)
+    low = network.predict_low(batch.image[:1])
+    parts = network.predict_parts(batch.image[:1], low.normal, transforms)
+    normal, _ = blend_parts(parts, transforms, network.resolution)
+    depth, logit = low.depth, low.mask_logit
+    if phase == 2:
+        full = network.refine(low, normal)
+        depth, logit = full.depth, full.mask_logit
+    mask = functional.interpolate(person_mask(logit).float(), size=(size, size))
+    depth = functional.interpolate(depth, size=(size, size)) * mask
+    truth = normals_from_depth(batch.depth[:1], size)
+    top = [decode_image(batch.image[0]), normal[0, :3], normal[0, 3:], depth_picture(depth[0, 0])]
+    bottom = [
+        mask[0].expand(3, -1, -1),
+        truth[0, :3],
+        truth[0, 3:],
+        depth_picture(batch.depth[0, 0]),
+    ]
+    rows = [torch.cat([each.float().cpu() for each in row], dim=2) for row in (top, bottom)]
+    return torch.cat(rows, dim=1).clamp(0.0, 1.0)

@@ -1,0 +1,270 @@
+"""Views of a shard set become training samples.
+
+Order and augmentation are a function of (seed, position in the run) alone: a run that is
+stopped and resumed, or read by more worker processes, sees the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from dataset.joints import MIRRORED_JOINTS
+from dataset.shards import ShardError, ShardSet, ViewRef
+from model.config import AugmentConfig
+from model.encoding import encode_depth, encode_image
+from model.parts import PartTransforms, fit_parts, normalise_joints, stack_transforms
+
+RELIABLE_PERSON = 1
+"""Mask value of a person pixel whose surfaces are both reliable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewArrays:
+    """One view at the working resolution R, before encoding.
+
+    Attributes:
+        image: (R, R, 3) uint8 sRGB.
+        ray_distance: (2, R, R) float32, front and back, normalised units, 0 = background.
+        reliable: (R, R) bool.
+        joints: (31, 3) float32 pixels of the R frame and confidence.
+    """
+
+    image: NDArray[np.uint8]
+    ray_distance: NDArray[np.float32]
+    reliable: NDArray[np.bool_]
+    joints: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples stacked for the networks.
+
+    Attributes:
+        image: (B, 3, R, R) float32 in -1..1.
+        depth: (B, 2, R, R) float32 network units, front and back, 0 = background.
+        reliable: (B, 1, R, R) bool, person pixels that losses may use.
+        transforms: similarities of the parts, batched.
+    """
+
+    image: Tensor
+    depth: Tensor
+    reliable: Tensor
+    transforms: PartTransforms
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on another device."""
+        moved = {
+            field.name: getattr(self.transforms, field.name).to(device, non_blocking=True)
+            for field in fields(PartTransforms)
+        }
+        return Batch(
+            self.image.to(device, non_blocking=True),
+            self.depth.to(device, non_blocking=True),
+            self.reliable.to(device, non_blocking=True),
+            PartTransforms(**moved),
+        )
+
+
+def reduction_factor(shard_resolution: int, resolution: int) -> int:
+    """Return by how much shards are reduced on read.
+
+    Raises:
+        ShardError: the shards are smaller, or not a whole multiple.
+    """
+    factor, rest = divmod(shard_resolution, resolution)
+    if rest or factor < 1:
+        raise ShardError(
+            f"--resolution: expected a whole fraction of the shards' {shard_resolution} pixels, "
+            f"got {resolution}"
+        )
+    return factor
+
+
+def reduce_image(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) averaged over blocks of factor x factor pixels."""
+    if factor == 1:
+        return image
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    blocks = image.reshape(height, factor, width, factor, -1)
+    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
+
+
+def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
+    """Read one view at the working resolution.
+
+    Depth, mask and normals are never averaged: one pixel of each block is taken.
+    """
+    factor = reduction_factor(shards.resolution, resolution)
+    pick = slice(max(factor // 2 - 1, 0), None, factor)
+    with shards.open(view.scan_id) as reader:
+        image = reduce_image(reader.read("image/front", view.view), factor)
+        depth = np.stack(
+            [reader.read(f"depth/{side}", view.view)[pick, pick] for side in ("front", "back")]
+        )
+        mask = reader.read("mask", view.view)[pick, pick]
+        joints = np.array(reader.read("joints/2d", view.view), dtype=np.float32)
+    joints[:, :2] /= factor
+    return ViewArrays(
+        image=image, ray_distance=depth, reliable=mask == RELIABLE_PERSON, joints=joints
+    )
+
+
+def mirror_view(arrays: ViewArrays) -> ViewArrays:
+    """Return the left-right mirrored view; the camera's axis is the mirror."""
+    joints = arrays.joints[list(MIRRORED_JOINTS)]
+    known = joints[:, 2] > 0
+    joints[known, 0] = arrays.image.shape[1] - joints[known, 0]
+    return ViewArrays(
+        image=arrays.image[:, ::-1],
+        ray_distance=arrays.ray_distance[:, :, ::-1],
+        reliable=arrays.reliable[:, ::-1],
+        joints=joints,
+    )
+
+
+def jitter_colours(
+    image: NDArray[np.uint8], lowest: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return an image in 0..1 with brightness, contrast and saturation scaled by [lowest, 1].
+
+    Args:
+        image: (H, W, 3) uint8.
+        lowest: 1 changes nothing.
+        rng: draws the three factors.
+    """
+    brightness, contrast, saturation = rng.uniform(lowest, 1.0, 3).astype(np.float32)
+    luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    result = image.astype(np.float32) * (brightness / 255.0)
+    grey = result @ luma
+    result = contrast * result + (1.0 - contrast) * grey.mean()
+    grey = contrast * grey + (1.0 - contrast) * grey.mean()
+    return saturation * result + (1.0 - saturation) * grey[..., None]
+
+
+def to_batch(samples: list[ViewArrays], images: list[NDArray[np.float32]]) -> Batch:
+    """Stack views and their images in 0..1 into encoded tensors."""
+    resolution = samples[0].image.shape[0]
+    image = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+    distance = torch.from_numpy(np.stack([sample.ray_distance for sample in samples]))
+    reliable = torch.from_numpy(np.stack([sample.reliable for sample in samples]))[:, None]
+    transforms = [fit_parts(normalise_joints(sample.joints, resolution)) for sample in samples]
+    return Batch(
+        encode_image(image), encode_depth(distance), reliable, stack_transforms(transforms)
+    )
+
+
+class ViewDataset(Dataset[Batch]):
+    """Augmented batches of a split.
+
+    Indexed by lists of (pass, view number): the pass chooses the augmentation.
+
+    Args:
+        root: the shard set.
+        split: "train" or "val".
+        resolution: working resolution R.
+        augment: changes, or None.
+        seed: of the augmentation.
+        cache_bytes: decoded views kept in memory, at most this much.
+
+    Raises:
+        ShardError: no shard set, or a split without views.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        split: str,
+        resolution: int,
+        *,
+        augment: AugmentConfig | None,
+        seed: int,
+        cache_bytes: int = 4 << 30,
+    ) -> None:
+        self._shards = ShardSet(root)
+        self._views = self._shards.views(split)
+        if not self._views:
+            raise ShardError(f"{root}: expected views in the {split} split, got none")
+        reduction_factor(self._shards.resolution, resolution)
+        self._resolution = resolution
+        self._augment = augment
+        self._seed = seed
+        self._cache: dict[int, ViewArrays] = {}
+        view_bytes = resolution * resolution * (3 + 2 * 4 + 1)
+        self._cache_limit = cache_bytes // view_bytes
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def view(self, index: int) -> ViewArrays:
+        """Return one view as it is in the shard, at the working resolution."""
+        if index in self._cache:
+            return self._cache[index]
+        arrays = read_view(self._shards, self._views[index], self._resolution)
+        if len(self._cache) < self._cache_limit:
+            self._cache[index] = arrays
+        return arrays
+
+    def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
+        """Return the batch of the given (pass, view number) pairs."""
+        samples, images = [], []
+        for number, index in draws:
+            arrays = self.view(index)
+            lowest = 1.0
+            rng = np.random.default_rng([self._seed, number, index])
+            if self._augment is not None:
+                lowest = self._augment.colour
+                if rng.random() < self._augment.mirror:
+                    arrays = mirror_view(arrays)
+            samples.append(arrays)
+            images.append(jitter_colours(arrays.image, lowest, rng))
+        return to_batch(samples, images)
+
+
+class DrawSchedule(Sampler[list[tuple[int, int]]]):
+    """The run's stream of draws: every view once a pass, in an order of its own.
+
+    Args:
+        count: number of views.
+        batch_size: views a step and process.
+        steps: the steps of the run to cover, such as range(100, 300) when resuming at 100.
+        seed: of the order.
+        rank, world: this process and the number of processes.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, steps: range, *, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self._count, self._batch_size, self._steps = count, batch_size, steps
+        self._seed, self._rank, self._world = seed, rank, world
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        current, order = -1, np.zeros(0, dtype=np.int64)
+        for step in self._steps:
+            draws = []
+            start = (step * self._world + self._rank) * self._batch_size
+            for position in range(start, start + self._batch_size):
+                number, place = divmod(position, self._count)
+                if number != current:
+                    current = number
+                    order = np.random.default_rng([self._seed, number]).permutation(self._count)
+                draws.append((number, int(order[place])))
+            yield draws
+
+
+def make_loader(
+    dataset: ViewDataset, schedule: DrawSchedule, *, workers: int = 0
+) -> DataLoader[Batch]:
+    """Return a loader of whole batches; workers = 0 reads in this process and caches."""
+    return DataLoader(dataset, sampler=schedule, batch_size=None, num_workers=workers)
