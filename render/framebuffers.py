@@ -38,8 +38,9 @@ class Box:
 class Targets:
     """Framebuffers for one resolution, in the context that is current.
 
-    A side has RGBA8 (albedo, reliability) and RGBA32F (normal, ray distance) with a 32-bit
-    float depth. Coverage is drawn at twice the resolution with several samples a pixel.
+    What is seen has R32UI (triangle numbers) with a 32-bit float depth; a side has RGBA8
+    (albedo, reliability) and RGBA32F (normal, ray distance). Coverage is drawn at twice the
+    resolution with several samples a pixel.
     """
 
     def __init__(self, gl: ModuleType, resolution: int) -> None:
@@ -48,37 +49,45 @@ class Targets:
         self._buffers: list[int] = []
         self._framebuffers: list[int] = []
         samples = min(_SAMPLES, int(gl.glGetIntegerv(gl.GL_MAX_SAMPLES)))
-        self._side = self._framebuffer(
-            self._buffer(gl.GL_RGBA8, resolution), self._buffer(gl.GL_RGBA32F, resolution)
+        self.visible_texture = self._texture(
+            gl.GL_R32UI, gl.GL_RED_INTEGER, gl.GL_UNSIGNED_INT, resolution
         )
+        self._visible = self._textured_framebuffer(self.visible_texture)
         depth = self._buffer(gl.GL_DEPTH_COMPONENT32F, resolution)
         gl.glFramebufferRenderbuffer(
             gl.GL_FRAMEBUFFER, gl.GL_DEPTH_ATTACHMENT, gl.GL_RENDERBUFFER, depth
         )
         self._check()
+        self._side = self._framebuffer(
+            self._buffer(gl.GL_RGBA8, resolution), self._buffer(gl.GL_RGBA32F, resolution)
+        )
+        self._check()
         self._samples = self._framebuffer(self._buffer(gl.GL_R8, resolution * 2, samples))
         self._check()
-        self._doubled_texture = self._coverage_texture(resolution * 2)
-        self._doubled = self._framebuffer()
-        gl.glFramebufferTexture2D(
-            gl.GL_FRAMEBUFFER, gl.GL_COLOR_ATTACHMENT0, gl.GL_TEXTURE_2D, self._doubled_texture, 0
+        self.doubled_texture = self._texture(
+            gl.GL_R8, gl.GL_RED, gl.GL_UNSIGNED_BYTE, resolution * 2
         )
+        self._doubled = self._textured_framebuffer(self.doubled_texture)
         self._check()
         self._coverage = self._framebuffer(self._buffer(gl.GL_R8, resolution))
         self._check()
 
-    def begin_side(self, box: Box, is_back: bool) -> None:
+    def begin_visible(self, box: Box, is_back: bool) -> None:
         """Clear the box and set the depth test for the nearest or the farthest surface."""
         gl = self._gl
-        self._bind(self._side, box, self.resolution)
-        gl.glDisable(gl.GL_CULL_FACE)
-        gl.glDisable(gl.GL_BLEND)
+        self._bind(self._visible, box, self.resolution)
         # Rows run downwards in our images, which turns the winding around.
         gl.glFrontFace(gl.GL_CW)
         gl.glEnable(gl.GL_DEPTH_TEST)
         gl.glDepthFunc(gl.GL_GREATER if is_back else gl.GL_LESS)
-        gl.glClearDepth(0.0 if is_back else 1.0)
-        gl.glClear(gl.GL_COLOR_BUFFER_BIT | gl.GL_DEPTH_BUFFER_BIT)
+        gl.glClearBufferuiv(gl.GL_COLOR, 0, np.zeros(4, dtype=np.uint32))
+        gl.glClearBufferfv(gl.GL_DEPTH, 0, np.float32([0.0 if is_back else 1.0]))
+
+    def begin_side(self, box: Box) -> None:
+        """Clear the box for a pass over its pixels."""
+        gl = self._gl
+        self._bind(self._side, box, self.resolution)
+        gl.glClear(gl.GL_COLOR_BUFFER_BIT)
 
     def read_side(self, box: Box) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return (h, w, 4) uint8 and (h, w, 4) float32 of the box."""
@@ -94,9 +103,6 @@ class Targets:
         """Clear the samples of the box; what is drawn next covers them."""
         gl = self._gl
         self._bind(self._samples, box.doubled(), self.resolution * 2)
-        gl.glDisable(gl.GL_CULL_FACE)
-        gl.glDisable(gl.GL_BLEND)
-        gl.glDisable(gl.GL_DEPTH_TEST)
         gl.glEnable(gl.GL_MULTISAMPLE)
         gl.glClear(gl.GL_COLOR_BUFFER_BIT)
 
@@ -109,8 +115,6 @@ class Targets:
         gl.glBindFramebuffer(gl.GL_DRAW_FRAMEBUFFER, self._doubled)
         gl.glBlitFramebuffer(*ends, *ends, gl.GL_COLOR_BUFFER_BIT, gl.GL_NEAREST)
         self._bind(self._coverage, box, self.resolution)
-        gl.glActiveTexture(gl.GL_TEXTURE0)
-        gl.glBindTexture(gl.GL_TEXTURE_2D, self._doubled_texture)
 
     def read_coverage(self, box: Box) -> NDArray[np.uint8]:
         """Return (h, w) uint8 of the box."""
@@ -125,12 +129,14 @@ class Targets:
         gl = self._gl
         gl.glDeleteFramebuffers(len(self._framebuffers), self._framebuffers)
         gl.glDeleteRenderbuffers(len(self._buffers), self._buffers)
-        gl.glDeleteTextures(1, [self._doubled_texture])
+        gl.glDeleteTextures(2, [self.visible_texture, self.doubled_texture])
 
     def _bind(self, framebuffer: int, box: Box, resolution: int) -> None:
         gl = self._gl
         gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, framebuffer)
         gl.glViewport(0, 0, resolution, resolution)
+        for switch in (gl.GL_CULL_FACE, gl.GL_BLEND, gl.GL_DEPTH_TEST):
+            gl.glDisable(switch)
         gl.glEnable(gl.GL_SCISSOR_TEST)
         gl.glScissor(box.left, box.top, box.width, box.height)
         gl.glClearColor(0.0, 0.0, 0.0, 0.0)
@@ -153,16 +159,22 @@ class Targets:
         gl.glRenderbufferStorageMultisample(gl.GL_RENDERBUFFER, samples, layout, size, size)
         return buffer
 
-    def _coverage_texture(self, size: int) -> int:
+    def _texture(self, layout: int, channels: int, kind: int, size: int) -> int:
         gl = self._gl
         texture = int(gl.glGenTextures(1))
         gl.glBindTexture(gl.GL_TEXTURE_2D, texture)
-        gl.glTexImage2D(
-            gl.GL_TEXTURE_2D, 0, gl.GL_R8, size, size, 0, gl.GL_RED, gl.GL_UNSIGNED_BYTE, None
-        )
+        gl.glTexImage2D(gl.GL_TEXTURE_2D, 0, layout, size, size, 0, channels, kind, None)
         gl.glTexParameteri(gl.GL_TEXTURE_2D, gl.GL_TEXTURE_MIN_FILTER, gl.GL_NEAREST)
         gl.glTexParameteri(gl.GL_TEXTURE_2D, gl.GL_TEXTURE_MAG_FILTER, gl.GL_NEAREST)
         return texture
+
+    def _textured_framebuffer(self, texture: int) -> int:
+        gl = self._gl
+        framebuffer = self._framebuffer()
+        gl.glFramebufferTexture2D(
+            gl.GL_FRAMEBUFFER, gl.GL_COLOR_ATTACHMENT0, gl.GL_TEXTURE_2D, texture, 0
+        )
+        return framebuffer
 
     def _framebuffer(self, *colours: int) -> int:
         gl = self._gl

@@ -7,7 +7,6 @@ the pixel is marked unreliable.
 
 from __future__ import annotations
 
-import ctypes
 from importlib import resources
 from types import TracebackType
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from render.context import OffscreenContext
 from render.framebuffers import Box, Targets
 from render.gbuffer import PERSON, UNRELIABLE, GBuffer, SideBuffer, extend_outwards
 from render.mesh import Mesh
+from render.rim import find_rim
 from render.upload import MeshHandle, release_mesh, upload_mesh
 
 __all__ = [
@@ -37,6 +37,7 @@ Sides = Literal["both", "front"]
 
 _NEAREST = 0.01
 _BORDER = 2
+_TABLES = ("indices", "positions", "normals", "uvs", "colours")
 _RELIABLE_ABOVE = 192
 
 
@@ -51,10 +52,12 @@ class Rasteriser:
         self._context = context
         self._gl = context.gl
         context.make_current()
-        self._surface = self._program("surface", "surface")
-        self._coverage = self._program("coverage", "coverage")
-        self._halve = self._program("halve", "halve")
+        self._visible = self._program("position", "visible")
+        self._surface = self._program("whole_image", "surface")
+        self._coverage = self._program("position", "coverage")
+        self._halve = self._program("whole_image", "halve")
         self._empty_array = int(self._gl.glGenVertexArrays(1))
+        self._rim_buffer = int(self._gl.glGenBuffers(1))
         self._targets: Targets | None = None
 
     def upload(self, mesh: Mesh) -> MeshHandle:
@@ -86,21 +89,23 @@ class Rasteriser:
         self._context.make_current()
         targets = self._sized_targets(camera.resolution)
         box, near, far = _visible_box(handle, camera, camera_from_mesh)
-        clip = _clip_from_camera(camera, near, far)
-        self._set_matrices(camera_from_mesh, clip)
-        coverage = self._draw_coverage(handle, targets, box)
+        self._set_matrices(camera, camera_from_mesh, _clip_from_camera(camera, near, far))
         front, hits = self._draw_side(handle, targets, box, is_back=False)
         back, back_hits = front, hits
         if sides == "both":
             back, back_hits = self._draw_side(handle, targets, box, is_back=True)
+        rim = find_rim(handle, camera, camera_from_mesh, box, near, hits > 0)
+        drawn = self._draw_coverage(handle, targets, box, rim.faces)
+        coverage = np.where(rim.pixels, drawn, np.where(hits > 0, 255, 0)).astype(np.uint8)
         return _assemble(front, hits, back, back_hits, coverage, sides, box, camera.resolution)
 
     def close(self) -> None:
         """Give programs and framebuffers back; uploaded meshes are released by their owner."""
         self._context.make_current()
-        for program in (self._surface, self._coverage, self._halve):
+        for program in (self._visible, self._surface, self._coverage, self._halve):
             self._gl.glDeleteProgram(program)
         self._gl.glDeleteVertexArrays(1, [self._empty_array])
+        self._gl.glDeleteBuffers(1, [self._rim_buffer])
         if self._targets is not None:
             self._targets.release()
             self._targets = None
@@ -141,30 +146,39 @@ class Rasteriser:
         return int(self._gl.glGetUniformLocation(program, name))
 
     def _set_matrices(
-        self, camera_from_mesh: NDArray[np.floating], clip: NDArray[np.float64]
+        self, camera: Camera, camera_from_mesh: NDArray[np.floating], clip: NDArray[np.float64]
     ) -> None:
         gl = self._gl
         model = np.ascontiguousarray(camera_from_mesh, dtype=np.float32)
-        for program in (self._coverage, self._surface):
+        for program in (self._coverage, self._visible, self._surface):
             gl.glUseProgram(program)
             place = self._uniform(program, "camera_from_mesh")
             gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, model)
-            place = self._uniform(program, "clip_from_camera")
-            gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, clip.astype(np.float32))
-        normal = np.ascontiguousarray(model[:3, :3])
-        place = self._uniform(self._surface, "normal_from_mesh")
-        gl.glUniformMatrix3fv(place, 1, gl.GL_TRUE, normal)
+            if program != self._surface:
+                place = self._uniform(program, "clip_from_camera")
+                gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, clip.astype(np.float32))
+        gl.glUniform1f(self._uniform(self._surface, "resolution"), float(camera.resolution))
+        gl.glUniform1f(self._uniform(self._surface, "focal_px"), float(camera.focal_px))
 
-    def _draw_coverage(self, handle: MeshHandle, targets: Targets, box: Box) -> NDArray[np.uint8]:
+    def _draw_coverage(
+        self, handle: MeshHandle, targets: Targets, box: Box, faces: NDArray[np.uint32] | None
+    ) -> NDArray[np.uint8]:
+        """Return (h, w) uint8 coverage by the given faces, or by all."""
         gl = self._gl
         targets.begin_coverage(box)
         gl.glUseProgram(self._coverage)
         gl.glBindVertexArray(handle.vertex_array)
-        total = sum(draw.index_count for draw in handle.draws)
-        gl.glDrawElements(gl.GL_TRIANGLES, total, gl.GL_UNSIGNED_INT, None)
+        if faces is None:
+            gl.glDrawElements(gl.GL_TRIANGLES, handle.faces.size, gl.GL_UNSIGNED_INT, None)
+        elif len(faces):
+            gl.glBindBuffer(gl.GL_ELEMENT_ARRAY_BUFFER, self._rim_buffer)
+            gl.glBufferData(gl.GL_ELEMENT_ARRAY_BUFFER, faces.nbytes, faces, gl.GL_STREAM_DRAW)
+            gl.glDrawElements(gl.GL_TRIANGLES, faces.size, gl.GL_UNSIGNED_INT, None)
+            # The binding is part of the vertex array, which the other passes draw from.
+            gl.glBindBuffer(gl.GL_ELEMENT_ARRAY_BUFFER, handle.buffers[0])
         targets.resolve_coverage(box)
         gl.glUseProgram(self._halve)
-        gl.glUniform1i(self._uniform(self._halve, "doubled"), 0)
+        self._bind_texture(self._halve, "doubled", 0, gl.GL_TEXTURE_2D, targets.doubled_texture)
         gl.glBindVertexArray(self._empty_array)
         gl.glDrawArrays(gl.GL_TRIANGLES, 0, 3)
         return targets.read_coverage(box)
@@ -172,23 +186,39 @@ class Rasteriser:
     def _draw_side(
         self, handle: MeshHandle, targets: Targets, box: Box, is_back: bool
     ) -> tuple[SideBuffer, NDArray[np.uint8]]:
+        """Return the box of one side, and (h, w) uint8: 0 where nothing was hit, low where the
+        surface shows its wrong side."""
         gl = self._gl
-        targets.begin_side(box, is_back)
-        gl.glUseProgram(self._surface)
-        gl.glUniform1i(self._uniform(self._surface, "is_back"), int(is_back))
-        gl.glUniform1i(self._uniform(self._surface, "colour_texture"), 0)
+        targets.begin_visible(box, is_back)
+        gl.glUseProgram(self._visible)
         gl.glBindVertexArray(handle.vertex_array)
-        gl.glActiveTexture(gl.GL_TEXTURE0)
+        gl.glDrawElements(gl.GL_TRIANGLES, handle.faces.size, gl.GL_UNSIGNED_INT, None)
+        targets.begin_side(box)
+        program = self._surface
+        gl.glUseProgram(program)
+        gl.glUniform1i(self._uniform(program, "is_back"), int(is_back))
+        self._bind_texture(program, "visible", 1, gl.GL_TEXTURE_2D, targets.visible_texture)
+        for unit, name in enumerate(_TABLES, start=2):
+            texture = handle.tables.get(name, 0)
+            self._bind_texture(program, name, unit, gl.GL_TEXTURE_BUFFER, texture)
+        gl.glBindVertexArray(self._empty_array)
         for draw in handle.draws:
-            gl.glUniform1i(self._uniform(self._surface, "colour_source"), draw.source)
-            base = draw.base_colour
-            gl.glUniform3f(self._uniform(self._surface, "base_colour"), *map(float, base))
-            gl.glBindTexture(gl.GL_TEXTURE_2D, draw.texture)
-            start = ctypes.c_void_p(draw.first_index * 4)
-            gl.glDrawElements(gl.GL_TRIANGLES, draw.index_count, gl.GL_UNSIGNED_INT, start)
+            self._bind_texture(program, "colour_texture", 0, gl.GL_TEXTURE_2D, draw.texture)
+            gl.glUniform1i(self._uniform(program, "colour_source"), draw.source)
+            base = map(float, draw.base_colour)
+            gl.glUniform3f(self._uniform(program, "base_colour"), *base)
+            gl.glUniform1ui(self._uniform(program, "first_triangle"), draw.first_face)
+            gl.glUniform1ui(self._uniform(program, "end_triangle"), draw.end_face)
+            gl.glDrawArrays(gl.GL_TRIANGLES, 0, 3)
         albedo, geometry = targets.read_side(box)
         side = SideBuffer(albedo[..., :3], geometry[..., :3], geometry[..., 3])
         return side, albedo[..., 3]
+
+    def _bind_texture(self, program: int, name: str, unit: int, target: int, texture: int) -> None:
+        gl = self._gl
+        gl.glActiveTexture(gl.GL_TEXTURE0 + unit)
+        gl.glBindTexture(target, texture)
+        gl.glUniform1i(self._uniform(program, name), unit)
 
 
 def render_gbuffer(

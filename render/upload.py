@@ -19,6 +19,7 @@ SOURCE_BASE, SOURCE_TEXTURE, SOURCE_VERTEX = 0, 1, 2
 _MAX_ANISOTROPY = 8.0
 _GL_TEXTURE_MAX_ANISOTROPY = 0x84FE
 _GL_MAX_TEXTURE_MAX_ANISOTROPY = 0x84FF
+_SOFTWARE_RENDERERS = (b"llvmpipe", b"softpipe", b"swrast")
 _ANISOTROPY_EXTENSIONS = (
     b"GL_ARB_texture_filter_anisotropic",
     b"GL_EXT_texture_filter_anisotropic",
@@ -27,21 +28,21 @@ _ANISOTROPY_EXTENSIONS = (
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw call: the faces of one material.
+    """The faces of one material.
 
     Attributes:
         source: where the colour comes from, one of SOURCE_*.
         texture: OpenGL texture name, 0 for none.
         base_colour: (3,) float64, linear.
-        first_index: first entry in the index buffer.
-        index_count: number of entries.
+        first_face: first of the faces.
+        end_face: one after the last.
     """
 
     source: int
     texture: int
-    base_colour: NDArray[np.float64]
-    first_index: int
-    index_count: int
+    base_colour: NDArray[np.floating]
+    first_face: int
+    end_face: int
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,25 @@ class MeshHandle:
     """A mesh that lies in OpenGL memory; give it back with `Rasteriser.release`.
 
     Attributes:
-        vertex_array, buffers, textures: OpenGL names.
-        draws: what to draw.
+        vertex_array: OpenGL name; holds positions and faces.
+        buffers: OpenGL names.
+        tables: OpenGL names of buffer textures by shader name: indices, positions, normals,
+            uvs and, where the mesh has them, colours.
+        draws: what to draw, in the order of `faces`.
+        positions: (N, 3) float32, as uploaded.
+        faces: (F, 3) uint32, as uploaded, sorted by material.
         bounds: (8, 3) float64, corners of the bounding box, frame of the mesh.
+        longest_edge: longest edge of a face, unit of the mesh.
     """
 
     vertex_array: int
     buffers: tuple[int, ...]
-    textures: tuple[int, ...]
+    tables: dict[str, int]
     draws: tuple[Draw, ...]
+    positions: NDArray[np.float32]
+    faces: NDArray[np.uint32]
     bounds: NDArray[np.float64]
+    longest_edge: float
 
 
 def corner_vertices(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
@@ -83,57 +93,80 @@ def corner_vertices(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], N
 
 def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
     """Copy a mesh into buffers and mip-mapped sRGB textures of the current context."""
-    positions, uv_indices, faces = corner_vertices(mesh)
-    count = len(positions)
-    uvs = np.zeros((count, 2)) if mesh.uvs is None else mesh.uvs[uv_indices]
-    colours = mesh.vertex_colours
-    colours = np.zeros((1, 3), np.uint8) if colours is None else colours[positions]
+    rows, uv_rows, faces = corner_vertices(mesh)
     if len(mesh.materials) > 1:
         faces = faces[np.argsort(mesh.face_materials, kind="stable")]
+    positions = mesh.vertices[rows].astype(np.float32)
+    uvs = np.zeros((1, 2)) if mesh.uvs is None else mesh.uvs[uv_rows]
+    buffers: dict[str, int] = {}
     vertex_array = int(gl.glGenVertexArrays(1))
     gl.glBindVertexArray(vertex_array)
-    buffers = [
-        _float_attribute(gl, 0, mesh.vertices[positions]),
-        _float_attribute(gl, 1, mesh.vertex_normals[positions]),
-        _float_attribute(gl, 2, uvs),
-    ]
-    if len(colours) == count and mesh.vertex_colours is not None:
-        buffers.append(_byte_attribute(gl, 3, colours))
-    buffers.append(_fill_buffer(gl, gl.GL_ELEMENT_ARRAY_BUFFER, faces))
+    buffers["indices"] = _fill_buffer(gl, gl.GL_ELEMENT_ARRAY_BUFFER, faces)
+    buffers["positions"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, positions)
+    gl.glEnableVertexAttribArray(0)
+    gl.glVertexAttribPointer(0, 3, gl.GL_FLOAT, gl.GL_FALSE, 0, ctypes.c_void_p(0))
     gl.glBindVertexArray(0)
+    normals = mesh.vertex_normals[rows].astype(np.float32)
+    buffers["normals"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, normals)
+    buffers["uvs"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, uvs.astype(np.float32))
+    if mesh.vertex_colours is not None:
+        packed = np.zeros((len(rows), 4), dtype=np.uint8)
+        packed[:, :3] = mesh.vertex_colours[rows]
+        buffers["colours"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, packed)
     used = np.bincount(mesh.face_materials, minlength=len(mesh.materials))
-    first_faces = np.concatenate([[0], np.cumsum(used)])
-    draws = []
-    for material, first, faces_here in zip(mesh.materials, first_faces, used, strict=False):
-        if faces_here:
-            draws.append(_draw(gl, mesh, material, int(first) * 3, int(faces_here) * 3))
+    ends = np.cumsum(used)
+    draws = tuple(
+        _draw(gl, mesh, material, int(end - count), int(end))
+        for material, end, count in zip(mesh.materials, ends, used, strict=True)
+        if count
+    )
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     choices = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, 8).T
     return MeshHandle(
         vertex_array=vertex_array,
-        buffers=tuple(buffers),
-        textures=tuple(draw.texture for draw in draws if draw.texture),
-        draws=tuple(draws),
+        buffers=tuple(buffers.values()),
+        tables={name: _buffer_texture(gl, name, buffer) for name, buffer in buffers.items()},
+        draws=draws,
+        positions=positions,
+        faces=faces,
         bounds=np.where(choices, high, low),
+        longest_edge=_longest_edge(positions, faces),
     )
 
 
 def release_mesh(gl: ModuleType, handle: MeshHandle) -> None:
     """Delete what `upload_mesh` made, in the current context."""
     gl.glDeleteVertexArrays(1, [handle.vertex_array])
+    textures = [*handle.tables.values(), *(draw.texture for draw in handle.draws if draw.texture)]
+    gl.glDeleteTextures(len(textures), textures)
     gl.glDeleteBuffers(len(handle.buffers), list(handle.buffers))
-    if handle.textures:
-        gl.glDeleteTextures(len(handle.textures), list(handle.textures))
 
 
-def _draw(gl: ModuleType, mesh: Mesh, material: Material, first: int, count: int) -> Draw:
+def _longest_edge(positions: NDArray[np.float32], faces: NDArray[np.uint32]) -> float:
+    squares = [
+        np.square(positions[faces[:, side]] - positions[faces[:, side - 1]]).sum(axis=1).max()
+        for side in range(3)
+    ]
+    return float(np.sqrt(max(squares)))
+
+
+def _buffer_texture(gl: ModuleType, name: str, buffer: int) -> int:
+    # Three-component formats need OpenGL 4, so the shader puts vectors together itself.
+    layout = gl.GL_R32UI if name in ("indices", "colours") else gl.GL_R32F
+    texture = int(gl.glGenTextures(1))
+    gl.glBindTexture(gl.GL_TEXTURE_BUFFER, texture)
+    gl.glTexBuffer(gl.GL_TEXTURE_BUFFER, layout, buffer)
+    return texture
+
+
+def _draw(gl: ModuleType, mesh: Mesh, material: Material, first: int, end: int) -> Draw:
     texture, source = 0, SOURCE_BASE
     if material.texture is not None and mesh.uvs is not None:
         texture, source = _upload_texture(gl, material.texture), SOURCE_TEXTURE
     elif mesh.vertex_colours is not None:
         source = SOURCE_VERTEX
     base = linear_from_srgb(np.asarray(material.base_colour, dtype=np.float64))
-    return Draw(source, texture, base, first, count)
+    return Draw(source, texture, base, first, end)
 
 
 def _fill_buffer(gl: ModuleType, target: int, data: NDArray[np.generic]) -> int:
@@ -141,24 +174,6 @@ def _fill_buffer(gl: ModuleType, target: int, data: NDArray[np.generic]) -> int:
     buffer = int(gl.glGenBuffers(1))
     gl.glBindBuffer(target, buffer)
     gl.glBufferData(target, data.nbytes, data, gl.GL_STATIC_DRAW)
-    return buffer
-
-
-def _float_attribute(gl: ModuleType, location: int, data: NDArray[np.floating]) -> int:
-    buffer = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, data.astype(np.float32))
-    gl.glEnableVertexAttribArray(location)
-    width = data.shape[1]
-    gl.glVertexAttribPointer(location, width, gl.GL_FLOAT, gl.GL_FALSE, 0, ctypes.c_void_p(0))
-    return buffer
-
-
-def _byte_attribute(gl: ModuleType, location: int, data: NDArray[np.uint8]) -> int:
-    # Four bytes a vertex keep the attribute aligned, which drivers read faster.
-    padded = np.zeros((len(data), 4), dtype=np.uint8)
-    padded[:, :3] = data
-    buffer = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, padded)
-    gl.glEnableVertexAttribArray(location)
-    gl.glVertexAttribPointer(location, 3, gl.GL_UNSIGNED_BYTE, gl.GL_TRUE, 4, ctypes.c_void_p(0))
     return buffer
 
 
@@ -180,14 +195,17 @@ def _upload_texture(gl: ModuleType, pixels: NDArray[np.uint8]) -> int:
         (gl.GL_TEXTURE_WRAP_T, gl.GL_REPEAT),
     ):
         gl.glTexParameteri(gl.GL_TEXTURE_2D, name, value)
-    if _has_anisotropy(gl):
+    if _wants_anisotropy(gl):
         most = float(gl.glGetFloatv(_GL_MAX_TEXTURE_MAX_ANISOTROPY))
         level = min(most, _MAX_ANISOTROPY)
         gl.glTexParameterf(gl.GL_TEXTURE_2D, _GL_TEXTURE_MAX_ANISOTROPY, level)
     return texture
 
 
-def _has_anisotropy(gl: ModuleType) -> bool:
+def _wants_anisotropy(gl: ModuleType) -> bool:
+    # Mesa's software rasteriser takes ten times as long for the whole pass with it.
+    if any(name in gl.glGetString(gl.GL_RENDERER) for name in _SOFTWARE_RENDERERS):
+        return False
     count = int(gl.glGetIntegerv(gl.GL_NUM_EXTENSIONS))
     names = {gl.glGetStringi(gl.GL_EXTENSIONS, index) for index in range(count)}
     return bool(names.intersection(_ANISOTROPY_EXTENSIONS))

@@ -4,7 +4,7 @@ uniform mat4 camera_from_mesh;
 uniform mat4 clip_from_camera;
 
 void main() {
-    // The same two steps as in surface.vert.glsl, so that both rasterise the same pixels.
+    // One program text for both passes, so that they rasterise the same silhouette.
     vec4 in_camera = camera_from_mesh * vec4(position, 1.0);
     gl_Position = clip_from_camera * in_camera;
 }
