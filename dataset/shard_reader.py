@@ -23,6 +23,7 @@ from dataset.shard_codec import (
     stored_pictures,
 )
 from render.camera import Camera
+from render.compositing import composite
 
 Box = tuple[int, int, int, int]
 """Rows row0 to row1 - 1 and columns col0 to col1 - 1 of a picture."""
@@ -186,8 +187,8 @@ class ShardReader:
         names = self._open()["view/rig"] if "view/rig" in self._open() else ()
         return {name: self._table(f"view/rig/{name}", self._checked(view)) for name in names}
 
-    def background(self, view: int) -> tuple[str, NDArray[np.int32]]:
-        """Return the name of a view's background and the (4,) part of it that was used."""
+    def background(self, view: int) -> tuple[str, NDArray[np.float32]]:
+        """Return the name of a view's background and the (4,) part of it: left, top, size, px."""
         name = bytes(self._table("background/id", self._checked(view))).decode("utf-8").strip()
         return name, self._table("background/crop", view)
 
@@ -220,10 +221,11 @@ class ShardReader:
         if name not in PICTURES:
             raise ValueError(f"name: expected one of {', '.join(PICTURES)}, got {name!r}")
         if name == IMAGE_FRONT and self._text("composite") == "on-read":
-            from render.compositing import composite
-
-            parts = (self.read(part, view, box) for part in ("person/front", "coverage"))
-            return composite(*parts, self.read(BACKGROUND_PIXELS, view, box))
+            return composite(
+                self.read("person/front", view, box),
+                self.read("coverage", view, box),
+                self.read(BACKGROUND_PIXELS, view, box),
+            )
         resolution = self.resolution
         row0, row1, col0, col1 = box if box is not None else (0, resolution, 0, resolution)
         if not (0 <= row0 < row1 <= resolution and 0 <= col0 < col1 <= resolution):

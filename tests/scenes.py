@@ -96,9 +96,9 @@ def write_person(
     factor = unit * (1.0 + 0.02 * (seed % 5))
     vertices, uvs, faces = body(steps)
     lines = [f"mtllib {name}.mtl", "usemtl skin"]
-    lines += ["v %.6f %.6f %.6f" % tuple(row) for row in vertices * factor]
-    lines += ["vt %.6f %.6f" % tuple(row) for row in uvs]
-    lines += ["f %d/%d %d/%d %d/%d" % tuple(np.repeat(row + 1, 2)) for row in faces]
+    lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in vertices * factor]
+    lines += [f"vt {u:.6f} {v:.6f}" for u, v in uvs]
+    lines += ["f " + " ".join(f"{corner}/{corner}" for corner in face) for face in faces + 1]
     path = folder / f"{name}.obj"
     path.write_text("\n".join(lines) + "\n")
     (folder / f"{name}.mtl").write_text(f"newmtl skin\nKd 1 1 1\nmap_Kd {name}.png\n")

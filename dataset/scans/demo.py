@@ -2,7 +2,8 @@
 
 The scan id is the folder's path. `metadata.json` is an object; keys that are read, all
 optional: "subject" (default the scan id), "mesh" and "joints" (names of files in the folder),
-"unit" ("m", "cm" or "mm"; default: guessed from the height), "split".
+"unit" ("m", "cm" or "mm"; default: guessed from the height), "split"; "up" and "facing" have to
+be "+y" and "+z" if they are there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from render.errors import ScanError
 
 METADATA_NAME = "metadata.json"
 JOINTS_NAME = "joints.json"
+FRAME = {"up": "+y", "facing": "+z"}
 
 
 def has_layout(root: Path) -> bool:
@@ -40,6 +42,9 @@ def _scan(folder: Path, scan_id: str) -> Scan:
         unit = metadata.get("unit")
         if unit is not None and unit not in CM_PER_UNIT:
             raise ScanError(f"expected unit {', '.join(CM_PER_UNIT)}, got {unit!r}")
+        for key, value in FRAME.items():
+            if metadata.get(key, value) != value:
+                raise ScanError(f"expected {key} {value}, got {metadata[key]!r}")
         return Scan(
             scan_id=scan_id,
             subject=str(metadata.get("subject", scan_id)),

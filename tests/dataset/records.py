@@ -32,7 +32,9 @@ def make_record(resolution: int, seed: int, yaw_deg: float = 10.0) -> ViewRecord
     def normal() -> NDArray[np.float32]:
         return np.where(person[..., None], unit_vectors(rng, person.shape), 0).astype(np.float32)
 
-    pictures = {name: colour() for name in ("image/back", "albedo/front", "albedo/back")}
+    pictures: dict[str, NDArray] = {
+        name: colour() for name in ("image/back", "albedo/front", "albedo/back")
+    }
     pictures |= {f"depth/{side}": depth() for side in ("front", "back")}
     pictures |= {f"normal/{side}": normal() for side in ("front", "back")}
     coverage = np.where(person, rng.integers(1, 256, person.shape), 0).astype(np.uint8)
@@ -50,7 +52,7 @@ def make_record(resolution: int, seed: int, yaw_deg: float = 10.0) -> ViewRecord
         seed=2**64 - 1 - seed,
         rig={"ambient": rng.uniform(0, 1, 3), "colours": rng.uniform(0, 1, (90, 3))},
         background_id=f"room-{seed}-ä",
-        background_crop=np.array([1, 2, 3, 4 + seed]),
+        background_crop=np.array([1, 2, 3.5, 4 + seed]),
     )
 
 

@@ -85,7 +85,8 @@ def test_demo_folders_say_subject_unit_and_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"unit": "foot"}', '{"mesh": "../../secret.obj"}', '{"mesh": 3}']
+    "text",
+    ["{", "[]", '{"unit": "foot"}', '{"mesh": "../../secret.obj"}', '{"mesh": 3}', '{"up": "+z"}'],
 )
 def test_a_bad_demo_folder_is_listed_with_its_problem(tmp_path: Path, text: str) -> None:
     put(tmp_path / "bad" / "mesh.obj")

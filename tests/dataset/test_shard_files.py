@@ -19,7 +19,7 @@ from dataset.shard_codec import (
     encode_depth,
     encode_normal,
 )
-from dataset.shard_writer import ShardWriter
+from dataset.shard_writer import ShardWriter, tiles_with_content
 from dataset.shards import PICTURES, ShardError, ShardReader
 from tests.dataset.records import make_header, make_record, unit_vectors
 
@@ -88,7 +88,7 @@ def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
                 k: v.tolist() for k, v in written.rig.items()
             }
             assert reader.background(view)[0] == f"room-{view}-ä"
-            assert reader.background(view)[1].tolist() == [1, 2, 3, 4 + view]
+            assert reader.background(view)[1].tolist() == [1, 2, 3.5, 4 + view]
         assert (reader.scan_id, reader.subject, reader.unit_cm) == ("person_1", "Zoë", 100.0)
         assert (reader.view_count, reader.resolution, reader.shrink) == (2, RESOLUTION, 0.9)
         assert np.array_equal(reader.normalised_from_scan, np.diag([0.4, 0.4, 0.4, 1.0]))
@@ -191,3 +191,14 @@ def test_a_mesh_that_was_not_stored_is_missed_in_one_sentence(tmp_path: Path) ->
         writer.add_view(make_record(RESOLUTION, 0))
     with pytest.raises(ShardError, match="--store-mesh all"):
         ShardReader(tmp_path / "a.h5").mesh()
+
+
+@pytest.mark.parametrize("resolution", [300, 512])
+@pytest.mark.parametrize("shape", [(), (3,)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_tiles_with_content_are_found(resolution: int, shape: tuple[int, ...], dtype: str) -> None:
+    picture = np.zeros((resolution, resolution, *shape), dtype=dtype)
+    picture[255, 256] = 1
+    assert tiles_with_content(picture).tolist() == [[False, True], [False, False]]
+    picture[-1, 0] = 1
+    assert tiles_with_content(picture).tolist() == [[False, True], [True, False]]

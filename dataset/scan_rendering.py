@@ -1,0 +1,254 @@
+"""One scan becomes one shard."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.joints import JOINT_COUNT
+from dataset.scans import Scan, load_scan, scan_unit_cm
+from dataset.shard_codec import BACKGROUND_PIXELS, IMAGE_FRONT
+from dataset.shard_index import ShardEntry, file_digest, shard_path
+from dataset.shard_writer import ShardHeader, ShardWriter, ViewRecord
+from dataset.synthesis_config import SynthesisConfig
+from dataset.views import (
+    border_shrink,
+    joints_in_normalised_frame,
+    joints_in_pixels,
+    view_seed,
+)
+from render.backgrounds import BackgroundSource
+from render.camera import camera_from_normalised, normalised_from_scan, transform_points
+from render.compositing import composite, premultiply
+from render.context import OffscreenContext
+from render.errors import ContextError, ScanError, UserInputError
+from render.lights import draw_rig, rig_to_arrays, shade
+from render.mesh import Mesh, transformed
+from render.rasteriser import Rasteriser
+from render.upload import MeshHandle
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanTask:
+    """One scan to render.
+
+    Attributes:
+        scan: the scan.
+        store_mesh: whether its geometry goes into the shard.
+    """
+
+    scan: Scan
+    store_mesh: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanOutcome:
+    """What became of a scan.
+
+    Attributes:
+        scan_id: the scan.
+        entry: the line of the index, or None if it failed.
+        reason: why it failed, one sentence.
+        traceback: where, if it was no fault of the scan.
+        has_joints: whether the scan has joints.
+        notes: what a user may want to know: a guessed unit, a scan that was shrunk.
+    """
+
+    scan_id: str
+    entry: ShardEntry | None = None
+    reason: str = ""
+    traceback: str = ""
+    has_joints: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio:
+    """What all scans of a process share: the context's rasteriser and the backgrounds."""
+
+    config: SynthesisConfig
+    rasteriser: Rasteriser
+    backgrounds: BackgroundSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PlacedScan:
+    scan: Scan
+    mesh: Mesh
+    joints: NDArray[np.float64] | None
+    unit_cm: float
+    normalised_from_scan: NDArray[np.floating]
+    shrink: float
+
+
+def render_batch(
+    tasks: Sequence[ScanTask], config: SynthesisConfig, out: Path
+) -> Iterator[ScanOutcome]:
+    """Render scans one after the other in one OpenGL context; a bad one does not stop the rest.
+
+    Raises:
+        ContextError: no context can be made.
+    """
+    with OffscreenContext() as context, Rasteriser(context) as rasteriser:
+        backgrounds = BackgroundSource(config.backgrounds, context)
+        studio = Studio(config=config, rasteriser=rasteriser, backgrounds=backgrounds)
+        for task in tasks:
+            yield _outcome(task, studio, out)
+
+
+def _outcome(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
+    scan_id = task.scan.scan_id
+    try:
+        return render_scan(task, studio, out)
+    except ContextError:
+        raise
+    except UserInputError as error:
+        return ScanOutcome(scan_id=scan_id, reason=str(error))
+    except Exception as error:  # one scan must not cost the others their shards
+        reason = f"{type(error).__name__}: {error}"
+        return ScanOutcome(scan_id=scan_id, reason=reason, traceback=traceback.format_exc())
+
+
+def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
+    """Render all views of a scan and write its shard.
+
+    Raises:
+        ScanError: the scan cannot be used.
+        ShardError: a rendered value does not fit the shard.
+    """
+    config, scan = studio.config, task.scan
+    placed = place_scan(scan, config)
+    joints_3d = joints_in_normalised_frame(placed.joints, placed.normalised_from_scan, JOINT_COUNT)
+    path = shard_path(out, scan.scan_id)
+    header = ShardHeader(
+        scan_id=scan.scan_id,
+        subject=scan.subject,
+        views=len(config.yaws_deg),
+        camera=config.camera,
+        composite=config.composite,
+        unit_cm=placed.unit_cm,
+        normalised_from_scan=placed.normalised_from_scan,
+        shrink=placed.shrink,
+        config=config.identity(),
+        metadata=scan.metadata,
+    )
+    handle = studio.rasteriser.upload(transformed(placed.mesh, placed.normalised_from_scan))
+    try:
+        with ShardWriter(path, header) as writer:
+            for view in range(len(config.yaws_deg)):
+                writer.add_view(render_view(studio, handle, scan.scan_id, view, joints_3d))
+            if task.store_mesh:
+                writer.add_mesh(placed.mesh.vertices, placed.mesh.faces)
+    finally:
+        studio.rasteriser.release(handle)
+    size, digest = file_digest(path)
+    return ScanOutcome(
+        scan_id=scan.scan_id,
+        entry=ShardEntry(
+            scan_id=scan.scan_id,
+            subject=scan.subject,
+            views=header.views,
+            bytes=size,
+            sha256=digest,
+        ),
+        has_joints=placed.joints is not None,
+        notes=_notes(placed),
+    )
+
+
+def place_scan(scan: Scan, config: SynthesisConfig) -> _PlacedScan:
+    """Read a scan and find its unit, its place before the camera and how far it must shrink.
+
+    Raises:
+        ScanError: the scan cannot be used.
+    """
+    mesh, joints = load_scan(scan)
+    unit_cm = scan_unit_cm(scan, mesh)
+    try:
+        matrix = normalised_from_scan(mesh.vertices, mesh.faces)
+    except ValueError as error:
+        raise ScanError(f"{scan.mesh_path}: {error}") from error
+    points = transform_points(matrix, mesh.vertices[np.unique(mesh.faces)])
+    shrink = border_shrink(points, config.yaws_deg, config.camera)
+    if shrink < 1.0:
+        matrix = normalised_from_scan(mesh.vertices, mesh.faces, shrink)
+    return _PlacedScan(
+        scan=scan,
+        mesh=mesh,
+        joints=joints,
+        unit_cm=unit_cm,
+        normalised_from_scan=matrix,
+        shrink=shrink,
+    )
+
+
+def _notes(placed: _PlacedScan) -> tuple[str, ...]:
+    notes = []
+    if placed.scan.unit_cm is None:
+        notes.append(f"one unit taken for {placed.unit_cm:g} cm, from its height")
+    if placed.shrink < 1.0:
+        notes.append(f"shrunk by {placed.shrink:.4f} to clear the image border")
+    return tuple(notes)
+
+
+def render_view(
+    studio: Studio,
+    handle: MeshHandle,
+    scan_id: str,
+    view: int,
+    joints_3d: NDArray[np.floating],
+) -> ViewRecord:
+    """Render, light and composite one view.
+
+    Args:
+        studio: the context's rasteriser and the backgrounds.
+        handle: the uploaded mesh, normalised frame.
+        scan_id: seeds the view together with its number.
+        view: number of the view.
+        joints_3d: (31, 4) normalised frame + confidence.
+    """
+    config, camera = studio.config, studio.config.camera
+    yaw_deg = config.yaws_deg[view]
+    pose = camera_from_normalised(yaw_deg)
+    seed = view_seed(config.seed, scan_id, view)
+    # One stream per purpose: another rig leaves the backgrounds as they are.
+    light_rng, background_rng = (np.random.default_rng([seed, part]) for part in (0, 1))
+    gbuffer = studio.rasteriser.render(handle, camera, pose)
+    rig = draw_rig(config.rig, light_rng)
+    front, back = (
+        premultiply(shade(side, rig, camera, gbuffer.mask), gbuffer.coverage)
+        for side in (gbuffer.front, gbuffer.back)
+    )
+    background = studio.backgrounds.draw(background_rng, camera.resolution)
+    pictures: dict[str, NDArray] = {
+        "image/back": back,
+        "person/front": front,
+        "albedo/front": gbuffer.front.albedo,
+        "albedo/back": gbuffer.back.albedo,
+        "depth/front": gbuffer.front.ray_distance,
+        "depth/back": gbuffer.back.ray_distance,
+        "normal/front": gbuffer.front.normal,
+        "normal/back": gbuffer.back.normal,
+        "mask": gbuffer.mask,
+        "coverage": gbuffer.coverage,
+    }
+    if config.composite == "baked":
+        pictures[IMAGE_FRONT] = composite(front, gbuffer.coverage, background.pixels)
+    else:
+        pictures[BACKGROUND_PIXELS] = background.pixels
+    return ViewRecord(
+        pictures=pictures,
+        joints_2d=joints_in_pixels(joints_3d, pose, camera),
+        joints_3d=joints_3d,
+        pose=pose,
+        yaw_deg=yaw_deg,
+        seed=seed,
+        rig=rig_to_arrays(rig),
+        background_id=background.id,
+        background_crop=background.crop,
+    )

@@ -1,0 +1,324 @@
+"""A folder of scans becomes a shard set: planning, resuming, many processes.
+
+The bytes of the result depend on the scans, the config and the seed; not on the number of
+jobs, the host, the time or where things stand.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dataset.scan_rendering import ScanOutcome, ScanTask, render_batch
+from dataset.scans import Scan
+from dataset.shard_codec import ShardError
+from dataset.shard_index import (
+    INDEX_NAME,
+    SCANS_FOLDER,
+    SHARD_SUFFIX,
+    SPLITS_FOLDER,
+    ShardEntry,
+    ShardIndex,
+    file_digest,
+    read_index,
+    read_split_lists,
+    read_splits,
+    shard_path,
+    write_index,
+    write_splits,
+)
+from dataset.shard_reader import ShardReader
+from dataset.shard_writer import PARTIAL_SUFFIX
+from dataset.splits import SplitRequest, assign_splits
+from dataset.synthesis_config import SynthesisConfig
+from render.errors import UserInputError
+
+LOGGER = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_INDEX_WRITES = 10.0
+LARGEST_BATCH = 8
+BATCHES_PER_JOB = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisReport:
+    """What a run did.
+
+    Attributes:
+        done: ids of the scans that were rendered.
+        skipped: ids of the scans whose complete shards were kept.
+        failed: id -> why, of the scans that could not be used.
+        without_joints: ids of rendered scans that have no joints.
+    """
+
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+    failed: Mapping[str, str]
+    without_joints: tuple[str, ...]
+
+
+@dataclass
+class _Progress:
+    """What a run has so far; the one thing here that changes."""
+
+    entries: dict[str, ShardEntry]
+    done: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    without_joints: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """One run over a scan set.
+
+    Attributes:
+        scans: what to render.
+        config: how.
+        out: folder of the shard set; made if missing, resumed if it is one.
+        lists: scan id -> split of the user's list files.
+        jobs: number of processes; 1 starts none.
+        overwrite: whether complete shards are rendered again.
+        tool_version: written to the index.
+    """
+
+    scans: Sequence[Scan]
+    config: SynthesisConfig
+    out: Path
+    lists: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 1
+    overwrite: bool = False
+    tool_version: str = "unknown"
+
+
+def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> SynthesisReport:
+    """Render all scans of a run that have no complete shard yet.
+
+    A scan that cannot be used is passed over and reported. An interrupted run leaves an
+    index of what it finished, and the next one goes on from there.
+
+    Args:
+        run: what to do.
+        on_scan: called with the id of every scan that is done, kept or given up.
+
+    Raises:
+        ShardError: the output folder holds something else, or a shard set that was made
+            with another config.
+        ContextError: there is no OpenGL context.
+    """
+    existing = existing_set(run.out, run.config, run.overwrite)
+    progress = _Progress(entries={entry.scan_id: entry for entry in existing.shards})
+    earlier = _assigned_subjects(run, progress.entries)
+    report = on_scan or (lambda scan_id: None)
+    while True:
+        failures = len(progress.failed)
+        good = [scan for scan in run.scans if scan.scan_id not in progress.failed]
+        split_of = _split_of_scans(good, run.lists, earlier)
+        _render_missing(run, good, split_of, progress, report)
+        # A failed scan may have been all there was of a split: then the rest is dealt anew.
+        if len(progress.failed) == failures:
+            break
+    return SynthesisReport(
+        done=tuple(sorted(progress.done)),
+        skipped=tuple(sorted(progress.skipped)),
+        failed=dict(sorted(progress.failed.items())),
+        without_joints=tuple(sorted(progress.without_joints)),
+    )
+
+
+def existing_set(out: Path, config: SynthesisConfig, overwrite: bool) -> ShardIndex:
+    """Return the index of what stands in the output folder; an empty one for a new folder.
+
+    Raises:
+        ShardError: the folder is not ours to write in, or the set was made otherwise.
+    """
+    identity = config.identity()
+    empty = ShardIndex(config=identity, seed=config.seed, tool_version="")
+    if not out.exists():
+        return empty
+    if not out.is_dir():
+        raise ShardError(f"{out}: expected a folder for the shard set, found a file")
+    if (out / INDEX_NAME).is_file():
+        index = read_index(out)
+        found: Mapping[str, Any] | None = index.config
+    else:
+        ours = {SCANS_FOLDER, SPLITS_FOLDER, INDEX_NAME + PARTIAL_SUFFIX}
+        strange = sorted(path.name for path in out.iterdir() if path.name not in ours)
+        if strange:
+            raise ShardError(
+                f"{out}: expected an empty folder or a shard set, found {strange[0]} "
+                f"and no {INDEX_NAME}"
+            )
+        index, found = empty, _config_of_some_shard(out)
+    if found is None or found == identity:
+        return index
+    if overwrite:
+        return empty
+    name = next(
+        key for key in sorted(identity | dict(found)) if identity.get(key) != found.get(key)
+    )
+    raise ShardError(
+        f"{out}: expected a shard set made with {name} = {identity.get(name)}, found one made "
+        f"with {found.get(name)} (give another --out, or --overwrite to render it again)"
+    )
+
+
+def _config_of_some_shard(out: Path) -> dict[str, Any] | None:
+    for path in sorted((out / SCANS_FOLDER).glob(f"*{SHARD_SUFFIX}")):
+        try:
+            with ShardReader(path) as reader:
+                return reader.config
+        except ShardError:
+            continue
+    return None
+
+
+def complete_entry(
+    root: Path, scan: Scan, identity: Mapping[str, Any], needs_mesh: bool, known: ShardEntry | None
+) -> ShardEntry | None:
+    """Return the index entry of a scan's shard if it can be kept, else None."""
+    path = shard_path(root, scan.scan_id)
+    try:
+        with ShardReader(path) as reader:
+            if reader.config != identity or reader.subject != scan.subject:
+                return None
+            if needs_mesh and not reader.has_mesh:
+                return None
+            views = reader.view_count
+    except ShardError:
+        return None
+    if known is not None and known.bytes == path.stat().st_size:
+        return known
+    size, digest = file_digest(path)
+    return ShardEntry(
+        scan_id=scan.scan_id, subject=scan.subject, views=views, bytes=size, sha256=digest
+    )
+
+
+def _assigned_subjects(run: Synthesis, entries: Mapping[str, ShardEntry]) -> dict[str, str]:
+    """Return subject -> split of what the output folder already lists."""
+    subject_of = {scan.scan_id: scan.subject for scan in run.scans}
+    subject_of |= {entry.scan_id: entry.subject for entry in entries.values()}
+    listed = read_splits(run.out)
+    return {subject_of[name]: split for name, split in listed.items() if name in subject_of}
+
+
+def _split_of_scans(
+    scans: Sequence[Scan], lists: Mapping[str, str], earlier: Mapping[str, str]
+) -> dict[str, str]:
+    requests = [
+        SplitRequest(scan_id=scan.scan_id, subject=scan.subject, own_split=scan.split)
+        for scan in scans
+    ]
+    split_of_subject = assign_splits(requests, lists, earlier)
+    return {scan.scan_id: split_of_subject[scan.subject] for scan in scans}
+
+
+def _render_missing(
+    run: Synthesis,
+    scans: Sequence[Scan],
+    split_of: Mapping[str, str],
+    progress: _Progress,
+    report: Callable[[str], None],
+) -> None:
+    """Render what is missing, keeping index and lists up to date, also when cut short."""
+    identity, tasks = run.config.identity(), []
+    for scan in scans:
+        store_mesh = run.config.stores_mesh(split_of[scan.scan_id])
+        keep = not run.overwrite or scan.scan_id in progress.done
+        entry = None
+        if keep:
+            known = progress.entries.get(scan.scan_id)
+            entry = complete_entry(run.out, scan, identity, store_mesh, known)
+        if entry is None:
+            tasks.append(ScanTask(scan=scan, store_mesh=store_mesh))
+            continue
+        progress.entries[scan.scan_id] = entry
+        if scan.scan_id not in progress.done | progress.skipped:
+            progress.skipped.add(scan.scan_id)
+            report(scan.scan_id)
+    written = 0.0
+    try:
+        for outcome in _outcomes(run, tasks):
+            _note(outcome, progress)
+            report(outcome.scan_id)
+            if progress.done and time.monotonic() - written > SECONDS_BETWEEN_INDEX_WRITES:
+                _write_lists(run, split_of, progress)
+                written = time.monotonic()
+    finally:
+        if progress.done or progress.skipped:
+            _write_lists(run, split_of, progress)
+
+
+def _note(outcome: ScanOutcome, progress: _Progress) -> None:
+    if outcome.entry is None:
+        progress.failed[outcome.scan_id] = outcome.reason
+        progress.entries.pop(outcome.scan_id, None)
+        LOGGER.info("%s: %s", outcome.scan_id, outcome.reason)
+        if outcome.traceback:
+            LOGGER.error("%s", outcome.traceback)
+        return
+    progress.entries[outcome.scan_id] = outcome.entry
+    progress.done.add(outcome.scan_id)
+    if not outcome.has_joints:
+        progress.without_joints.add(outcome.scan_id)
+    for note in outcome.notes:
+        LOGGER.info("%s: %s", outcome.scan_id, note)
+
+
+def _write_lists(run: Synthesis, split_of: Mapping[str, str], progress: _Progress) -> None:
+    listed = read_splits(run.out) | dict(split_of)
+    write_splits(
+        run.out, {name: split for name, split in listed.items() if name not in progress.failed}
+    )
+    index = ShardIndex(
+        config=run.config.identity(),
+        seed=run.config.seed,
+        tool_version=run.tool_version,
+        shards=tuple(progress.entries.values()),
+    )
+    write_index(run.out, index)
+
+
+def _outcomes(run: Synthesis, tasks: Sequence[ScanTask]) -> Iterator[ScanOutcome]:
+    jobs = min(run.jobs, len(tasks))
+    if jobs <= 1:
+        if tasks:
+            yield from render_batch(tasks, run.config, run.out)
+        return
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    size = max(1, min(LARGEST_BATCH, len(tasks) // (BATCHES_PER_JOB * jobs)))
+    batches = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    threads = max(1, joblib.cpu_count() // jobs)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    try:
+        for outcomes in parallel(
+            joblib.delayed(_batch_in_worker)(batch, run.config, run.out, threads)
+            for batch in batches
+        ):
+            yield from outcomes
+    except TerminatedWorkerError as error:
+        raise UserInputError(
+            f"--jobs: expected room for {jobs} processes, but one was ended by the system, "
+            "most likely for its memory; what is finished is kept, go on with fewer jobs"
+        ) from error
+
+
+def _batch_in_worker(
+    tasks: Sequence[ScanTask], config: SynthesisConfig, out: Path, threads: int
+) -> list[ScanOutcome]:
+    # Mesa's software renderer takes every core unless told otherwise before it starts.
+    os.environ.setdefault("LP_NUM_THREADS", str(threads))
+    return list(render_batch(tasks, config, out))
+
+
+def scan_set_lists(root: Path) -> dict[str, str]:
+    """Return scan id -> split of the lists `splits/{train,val,test}.txt` in a scan folder."""
+    return read_split_lists(root / SPLITS_FOLDER)

@@ -1,0 +1,144 @@
+"""render-dataset as a user types it: exit statuses, messages, what is left on disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dataset.shards import ShardSet
+from tests.scenes import write_person
+from tools.render_dataset import main
+
+SMALL = ["--resolution", "64", "--angles", "0", "10", "10", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scans")
+    for index in range(3):
+        write_person(root / f"p{index}", f"p{index}", seed=index, steps=4)
+    return root
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    text = capsys.readouterr().err.strip()
+    assert text.startswith("render-dataset: ") and "\n" not in text and "Traceback" not in text
+    return text
+
+
+def test_scans_become_shards_in_the_current_folder_and_a_second_run_keeps_them(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--scans", str(scans), *SMALL]) == 0
+    output = capsys.readouterr()
+    assert "shards: 3 scans rendered, 0 kept, 0 failed" in output.out and "6/6" in output.err
+    shards = ShardSet(here / "shards")
+    assert shards.scan_ids == ("p0", "p1", "p2") and len(shards.views()) == 6
+    assert shards.resolution == 64
+    assert main(["--scans", str(scans), *SMALL]) == 0
+    assert "0 scans rendered, 3 kept" in capsys.readouterr().out
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--scans", str(scans), *SMALL, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "3 scans x 2 views of 64 px = 6 views" in text and "GB" in text and "hours" in text
+    assert list(here.iterdir()) == []
+
+
+def test_only_and_limit_choose_scans(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--scans", str(scans), *SMALL, "--only", "p2", "p1", "--limit", "1"]) == 0
+    assert ShardSet(here / "shards").scan_ids == ("p1",)
+    assert main(["--scans", str(scans), *SMALL]) == 0
+    assert ShardSet(here / "shards").scan_ids == ("p0", "p1", "p2")
+    capsys.readouterr()
+    assert main(["--scans", str(scans), *SMALL, "--only", "p9"]) == 2
+    assert "--only: expected ids of scans (p0, ...), got p9" in one_sentence(capsys)
+
+
+def test_one_bad_scan_among_good_ones_is_listed_and_the_rest_is_done(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed = here / "mixed"
+    shutil.copytree(scans, mixed)
+    (mixed / "empty.ply").write_text("ply\nformat ascii 1.0\nelement vertex 0\nend_header\n")
+    assert main(["--scans", str(mixed), *SMALL]) == 1
+    output = capsys.readouterr()
+    assert "3 scans rendered, 0 kept, 1 failed" in output.out
+    last = output.err.strip().splitlines()[-1]
+    assert last.startswith("failed: empty: ") and "empty.ply" in last
+    assert ShardSet(here / "shards").scan_ids == ("p0", "p1", "p2")
+
+
+def test_pictures_of_a_folder_become_backgrounds(here: Path, scans: Path) -> None:
+    (here / "pictures").mkdir()
+    cv2.imwrite(str(here / "pictures" / "red.png"), np.full((90, 120, 3), (0, 0, 255), np.uint8))
+    line = ["--scans", str(scans), *SMALL, "--limit", "1", "--backgrounds", "pictures"]
+    assert main(line) == 0
+    reader = ShardSet(here / "shards").open("p0")
+    outside = reader.read("coverage", 0) == 0
+    assert (reader.read("image/front", 0)[outside] == [255, 0, 0]).all()
+    assert "red" in reader.background(0)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (["--scans", "missing"], "missing: expected a folder of scans, found nothing"),
+        (["--scans", "empty"], "empty: expected OBJ or PLY files"),
+        (["--scans", "bad"], "bad: expected at least one scan that can be used, got 2"),
+        (["--resolution", "0"], "resolution: expected 16 to 8192 pixels, got 0"),
+        (["--angles", "0", "10", "0"], "angles: expected MIN <= MAX and a STEP above 0"),
+        (["--jobs", "0"], "--jobs: expected at least 1 process, got 0"),
+        (["--limit", "0"], "--limit: expected at least 1 scan, got 0"),
+        (["--backgrounds", "missing"], "missing: expected a folder of background pictures"),
+        (["--out", "bad"], "bad: expected an empty folder or a shard set"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_status_2(
+    here: Path,
+    scans: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: list[str],
+    expected: str,
+) -> None:
+    (here / "empty").mkdir()
+    (here / "bad").mkdir()
+    (here / "bad" / "a.obj").write_text("v 0 0 0\n")
+    (here / "bad" / "b.obj").write_text("hello\n")
+    assert main(["--scans", str(scans), *SMALL, *change]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("render-dataset: ") and expected in error
+    assert sorted(path.name for path in (here / "bad").iterdir()) == ["a.obj", "b.obj"]
+
+
+def test_unknown_choices_are_refused_by_name(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--scans", ".", "--rig", "disco"]) == 2
+    assert "disco" in capsys.readouterr().err
+    assert main([]) == 2
+    assert "--scans" in capsys.readouterr().err
+
+
+def test_another_resolution_does_not_go_into_the_same_set(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--scans", str(scans), *SMALL, "--limit", "1"]) == 0
+    capsys.readouterr()
+    assert main(["--scans", str(scans), *SMALL, "--resolution", "32"]) == 2
+    assert "made with resolution = 32, found one made with 64" in one_sentence(capsys)

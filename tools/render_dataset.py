@@ -1,0 +1,212 @@
+"""render-dataset: a folder of scans becomes a shard set."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from render.errors import UserInputError
+from tools.cli import EXIT_OK, EXIT_SOME_FAILED, new_parser, run_command, toolkit_version
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from dataset.scans import Scan
+    from dataset.synthesis import Synthesis, SynthesisReport
+
+COMMAND = "render-dataset"
+
+JOB_BYTES_AT_2048 = 1.5e9
+"""Memory of one process at 2048 pixels; most of it grows with the number of pixels."""
+
+JOB_BYTES_AT_LEAST = 0.6e9
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    parser = new_parser(
+        COMMAND,
+        "Render a folder of scans into a shard set for train-2k2k. Finished scans are kept: "
+        "after an interruption the same line goes on where it stopped.",
+    )
+    add = parser.add_argument
+    add("--scans", type=Path, required=True, metavar="DIR", help="folder of scans")
+    add("--out", type=Path, default=Path("shards"), metavar="DIR", help="shard set to write")
+    add(
+        "--layout",
+        choices=("auto", "demo", "generic"),
+        default="auto",
+        help="demo: folders with a metadata.json; generic: any tree of OBJ or PLY files",
+    )
+    add(
+        "--backgrounds",
+        type=Path,
+        metavar="DIR",
+        help="folder of background pictures (default: rooms are drawn)",
+    )
+    add("--resolution", type=int, default=2048, metavar="PX", help="width and height, pixels")
+    add(
+        "--angles",
+        type=float,
+        nargs=3,
+        default=(-30.0, 30.0, 10.0),
+        metavar=("MIN", "MAX", "STEP"),
+        help="turns of the person about the vertical, degrees",
+    )
+    add(
+        "--rig",
+        choices=("paper", "key", "soft", "none"),
+        default="paper",
+        help="lights; paper: ambient and 90 diffuse lights, drawn per view",
+    )
+    add(
+        "--composite",
+        choices=("baked", "on-read"),
+        default="baked",
+        help="store the finished picture, or person and background apart",
+    )
+    add("--jobs", type=int, metavar="N", help="processes (default: the cores that memory allows)")
+    add("--limit", type=int, metavar="N", help="render the first N scans only")
+    add("--only", nargs="+", metavar="ID", help="render these scans only")
+    add(
+        "--store-mesh",
+        choices=("eval", "all", "none"),
+        default="eval",
+        help="whose mesh goes into the shards, for scoring; eval: validation and test scans",
+    )
+    add("--overwrite", action="store_true", help="render finished scans again")
+    add("--dry-run", action="store_true", help="print counts, bytes and hours; render nothing")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run_command(build_parser(), _run, argv)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from dataset.scans import find_scans
+    from dataset.synthesis import Synthesis, existing_set, scan_set_lists
+    from dataset.synthesis_config import SynthesisConfig
+
+    config = SynthesisConfig(
+        resolution=arguments.resolution,
+        angles=tuple(arguments.angles),
+        rig=arguments.rig,
+        composite=arguments.composite,
+        store_mesh=arguments.store_mesh,
+        backgrounds=arguments.backgrounds,
+        seed=arguments.seed,
+    )
+    jobs = _checked_jobs(arguments.jobs, config.resolution)
+    scans = _chosen(find_scans(arguments.scans, arguments.layout), arguments.only, arguments.limit)
+    run = Synthesis(
+        scans=scans,
+        config=config,
+        out=arguments.out,
+        lists=scan_set_lists(arguments.scans),
+        jobs=jobs,
+        overwrite=arguments.overwrite,
+        tool_version=toolkit_version(),
+    )
+    existing_set(run.out, config, run.overwrite)
+    if arguments.dry_run:
+        _print_estimate(run)
+        return EXIT_OK
+    report = _synthesise_with_bar(run)
+    return _summary(report, arguments.scans, arguments.out)
+
+
+def _chosen(scans: list[Scan], only: list[str] | None, limit: int | None) -> list[Scan]:
+    if only is not None:
+        unknown = sorted(set(only) - {scan.scan_id for scan in scans})
+        if unknown:
+            raise UserInputError(
+                f"--only: expected ids of scans ({scans[0].scan_id}, ...), got {unknown[0]}"
+            )
+        scans = [scan for scan in scans if scan.scan_id in set(only)]
+    if limit is not None:
+        if limit < 1:
+            raise UserInputError(f"--limit: expected at least 1 scan, got {limit}")
+        scans = scans[:limit]
+    return scans
+
+
+def _checked_jobs(asked: int | None, resolution: int) -> int:
+    if asked is not None:
+        if asked < 1:
+            raise UserInputError(f"--jobs: expected at least 1 process, got {asked}")
+        return asked
+    import joblib
+
+    need = max(JOB_BYTES_AT_LEAST, JOB_BYTES_AT_2048 * (resolution / 2048) ** 2)
+    return max(1, min(joblib.cpu_count(), int(_available_bytes() // need)))
+
+
+def _available_bytes() -> float:
+    """Return the memory that new processes can have: the system's, or the container's if less."""
+    available = float("inf")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                available = float(line.split()[1]) * 1024.0
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and limit.read_text().strip().isdigit():
+        available = min(available, float(limit.read_text()) - float(used.read_text()))
+    return available if available != float("inf") else JOB_BYTES_AT_2048
+
+
+def _print_estimate(run: Synthesis) -> None:
+    from dataset.estimates import estimate
+
+    guess = estimate(len(run.scans), run.config, run.jobs)
+    print(
+        f"{len(run.scans)} scans x {len(run.config.yaws_deg)} views of {run.config.resolution} px "
+        f"= {guess.views} views; about {guess.bytes / 1e9:.3g} GB and {guess.hours:.2g} hours "
+        f"with {run.jobs} jobs; nothing was rendered"
+    )
+
+
+def _synthesise_with_bar(run: Synthesis) -> SynthesisReport:
+    from tqdm import tqdm
+
+    from dataset.synthesis import synthesise
+
+    views = len(run.config.yaws_deg)
+    with tqdm(total=len(run.scans) * views, unit="view", desc=COMMAND, smoothing=0.1) as bar:
+        return synthesise(run, lambda scan_id: _advance(bar, views, scan_id))
+
+
+def _advance(bar: tqdm, views: int, scan_id: str) -> None:
+    bar.set_postfix_str(scan_id, refresh=False)
+    bar.update(views)
+
+
+def _summary(report: SynthesisReport, scans: Path, out: Path) -> int:
+    if not report.done and not report.skipped:
+        first = next(iter(report.failed.values()))
+        raise UserInputError(
+            f"{scans}: expected at least one scan that can be used, got {len(report.failed)} "
+            f"that cannot; the first: {first}"
+        )
+    print(
+        f"{out}: {len(report.done)} scans rendered, {len(report.skipped)} kept, "
+        f"{len(report.failed)} failed"
+    )
+    if report.without_joints:
+        names = ", ".join(report.without_joints[:5])
+        more = " ..." if len(report.without_joints) > 5 else ""
+        print(
+            f"{len(report.without_joints)} scans have no joints beside them, which training "
+            f"needs: {names}{more}"
+        )
+    for scan_id, reason in report.failed.items():
+        print(f"failed: {scan_id}: {reason}", file=sys.stderr)
+    return EXIT_SOME_FAILED if report.failed else EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
