@@ -91,9 +91,7 @@ class NormalRenderer:
         self._rasteriser = Rasteriser(self._context)
 
     @contextmanager
-    def loaded(
-        self, surface: Surface, to_normalised: NDArray[np.floating]
-    ) -> Iterator[MeshHandle]:
+    def loaded(self, surface: Surface, to_normalised: NDArray[np.floating]) -> Iterator[MeshHandle]:
         """Keep a surface on the GPU for any number of views.
 
         Args:
@@ -145,4 +143,3 @@ class NormalRenderer:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-

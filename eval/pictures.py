@@ -150,9 +150,7 @@ def jpeg_bytes(picture: Picture, cell: int | None = None) -> bytes:
         height = max(1, round(picture.shape[0] * cell / picture.shape[1]))
         small = cv2.resize(picture, (cell, height), interpolation=cv2.INTER_AREA)
         picture = np.asarray(small, dtype=np.uint8)
-    done, data = cv2.imencode(
-        ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise ValueError(f"picture: expected (H, W, 3) uint8, got {picture.shape} {picture.dtype}")
     return bytes(data)

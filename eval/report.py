@@ -255,9 +255,7 @@ def write_report(
         ValueError: a score is NaN or infinite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = ReportFiles(
-        folder / "report.html", folder / "results.json", folder / "results.csv"
-    )
+    files = ReportFiles(folder / "report.html", folder / "results.json", folder / "results.csv")
     values = results_to_dict(results, tool_version)
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
     _write(files.json, text + "\n")

@@ -62,7 +62,7 @@ class Camera:
         )
 
     def rays(self) -> FloatArray:
-        """Return the (R, R, 3) float64 unit ray directions through the pixel centres, camera frame."""
+        """Return the (R, R, 3) float64 unit rays through the pixel centres, camera frame."""
         steps = (np.arange(self.resolution) + 0.5 - self.resolution / 2.0) / self.focal_px
         x, y = np.meshgrid(steps, -steps)
         directions = np.stack([x, y, -np.ones_like(x)], axis=-1)

@@ -103,9 +103,7 @@ def reconstruct_surface(maps: DepthMaps, reader: ShardReader, view: int) -> Surf
         view: whose pose the maps are in.
     """
     camera = Camera(maps.resolution, reader.camera.fov_deg)
-    mesh = mesh_in_scan_frame(
-        stitch(maps, camera), reader.pose(view), reader.normalised_from_scan
-    )
+    mesh = mesh_in_scan_frame(stitch(maps, camera), reader.pose(view), reader.normalised_from_scan)
     return Surface(
         np.asarray(mesh.vertices) * reader.unit_cm, np.asarray(mesh.faces, dtype=np.int64)
     )
