@@ -1,0 +1,153 @@
+"""Pictures to stand in front of: a folder of images, or rooms made up by the computer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from render.compositing import resize_cover_crop
+from render.context import OffscreenContext
+from render.errors import UserInputError
+from render.rasteriser import Rasteriser
+from render.rooms import draw_room
+
+LOGGER = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+LARGEST_PIXELS = 64_000_000
+_TRIES = 50
+
+
+class BackgroundError(UserInputError):
+    """A folder of background images cannot be used."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """One picture of the size of a view.
+
+    Attributes:
+        pixels: (R, R, 3) uint8 sRGB.
+        id: path of the image below the folder, or "room-" and the number it was drawn from.
+        crop: (4,) float32, left, top, width, height of the part used, in pixels of the source.
+    """
+
+    pixels: NDArray[np.uint8]
+    id: str
+    crop: NDArray[np.float32]
+
+
+class BackgroundSource:
+    """Draws backgrounds; `close` (or `with`) gives the GPU memory of rooms back.
+
+    Args:
+        root: a folder of images at any depth; None for procedural indoor rooms.
+        context: where rooms are rendered; None to open one when the first room is drawn. It
+            stays the caller's.
+
+    Attributes:
+        skipped: ids of images that were drawn but could not be decoded.
+
+    Raises:
+        BackgroundError: the folder is missing or holds no image.
+    """
+
+    def __init__(self, root: Path | None, context: OffscreenContext | None = None) -> None:
+        self._root = root
+        self._names = [] if root is None else _image_names(root)
+        self._context = context
+        self._own_context: OffscreenContext | None = None
+        self._rasteriser: Rasteriser | None = None
+        self.skipped: set[str] = set()
+
+    def draw(self, rng: np.random.Generator, resolution: int) -> Background:
+        """Draw a background; it depends on `rng`, the resolution and the folder's content alone.
+
+        Raises:
+            BackgroundError: fifty images one after the other could not be decoded.
+            ContextError: a room needs an OpenGL context and none can be made.
+        """
+        if self._root is None:
+            return self._draw_room(rng, resolution)
+        for _ in range(_TRIES):
+            name = self._names[int(rng.integers(len(self._names)))]
+            if name in self.skipped:
+                continue
+            image = _decode(self._root / name, resolution)
+            if image is None:
+                self.skipped.add(name)
+                LOGGER.warning("%s: cannot be decoded and is skipped", self._root / name)
+                continue
+            cut = resize_cover_crop(image, resolution, rng)
+            return Background(pixels=cut.pixels, id=name, crop=cut.crop)
+        raise BackgroundError(
+            f"{self._root}: expected images that can be decoded, "
+            f"got {len(self.skipped)} that cannot"
+        )
+
+    def close(self) -> None:
+        """Give the rasteriser, and a context of our own, back."""
+        if self._rasteriser is not None:
+            self._rasteriser.close()
+            self._rasteriser = None
+        if self._own_context is not None:
+            self._own_context.close()
+            self._own_context = None
+
+    def __enter__(self) -> BackgroundSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _draw_room(self, rng: np.random.Generator, resolution: int) -> Background:
+        if self._rasteriser is None:
+            if self._context is None:
+                self._own_context = OffscreenContext()
+            context = self._context or self._own_context
+            assert context is not None
+            self._rasteriser = Rasteriser(context)
+        number = int(rng.integers(2**32))
+        pixels = draw_room(np.random.default_rng(number), resolution, self._rasteriser)
+        crop = np.array([0, 0, resolution, resolution], dtype=np.float32)
+        return Background(pixels=pixels, id=f"room-{number:08x}", crop=crop)
+
+
+def _image_names(root: Path) -> list[str]:
+    """Return the paths below root of all images, with forward slashes, sorted."""
+    if not root.is_dir():
+        raise BackgroundError(f"{root}: expected a folder of background images, found none")
+    names = [
+        Path(folder, name).relative_to(root).as_posix()
+        for folder, _, files in os.walk(root)
+        for name in files
+        if name.lower().endswith(IMAGE_SUFFIXES)
+    ]
+    if not names:
+        raise BackgroundError(
+            f"{root}: expected images ({', '.join(IMAGE_SUFFIXES)}) at any depth, found none"
+        )
+    return sorted(names)
+
+
+def _decode(path: Path, resolution: int) -> NDArray[np.uint8] | None:
+    """Return (H, W, 3) uint8, or None where there is no whole image of bounded size."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                # JPEG decodes at a half, quarter or eighth of its size at a fraction of the time.
+                image.draft("RGB", (2 * resolution, 2 * resolution))
+                if image.width * image.height > LARGEST_PIXELS:
+                    return None
+                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        LOGGER.debug("%s: %s", path, error)
+        return None
