@@ -19,7 +19,7 @@ def conv_norm_relu(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Float32Head(nn.Conv2d):
-    """1x1 convolution that computes in float32 under autocast too (bf16 steps near 2.0 are 1 cm)."""
+    """1x1 convolution in float32, under autocast too: bf16 steps near 2.0 are 1 cm."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 1)

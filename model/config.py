@@ -115,6 +115,13 @@ class TrainConfig:
     precision: str = "32-true"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.batch_size * (self.model.resolution // 128) ** 2 < 2:
+            raise ValueError(
+                "batch_size: expected 2 or more at 128 pixels, where the coarsest features are "
+                f"one pixel and batch norm needs two, got {self.batch_size}"
+            )
+
     def phase(self, number: int) -> PhaseConfig:
         """Return the configuration of phase 1 or 2."""
         return {1: self.phase1, 2: self.phase2}[number]

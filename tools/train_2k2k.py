@@ -96,7 +96,10 @@ def resolve_config(arguments: argparse.Namespace, shard_resolution: int) -> Trai
         }
         config = dataclasses.replace(config, **phases)
     if arguments.batch_size is not None:
-        config = dataclasses.replace(config, batch_size=arguments.batch_size)
+        try:
+            config = dataclasses.replace(config, batch_size=arguments.batch_size)
+        except ValueError as error:
+            raise UserInputError(f"--batch-size: {error}") from error
     if arguments.precision is not None:
         config = dataclasses.replace(config, precision=arguments.precision)
     return config

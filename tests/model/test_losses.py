@@ -1,0 +1,111 @@
+"""Losses have the values of the equations, and none of the published defects."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from model.config import LossConfig
+from model.losses import (
+    depth_losses,
+    low_resolution_target,
+    normal_map_loss,
+    phase1_loss,
+    structural_similarity,
+)
+from model.networks import LowMaps
+from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution
+from model.samples import Batch
+
+CONFIG = LossConfig()
+
+
+def test_similarity_of_equal_maps_is_one_and_of_constants_is_by_hand() -> None:
+    ones, half = torch.ones(1, 3, 16, 16), torch.full((1, 3, 16, 16), 0.5)
+    assert structural_similarity(ones, ones).item() == pytest.approx(1.0)
+    # No variance: (2 * 1 * 0.5 + 1e-4) / (1 + 0.25 + 1e-4).
+    assert structural_similarity(ones, half).item() == pytest.approx(1.0001 / 1.2501, abs=1e-4)
+
+
+def test_normal_loss_of_constants_is_by_hand() -> None:
+    ones, half = torch.ones(2, 6, 16, 16), torch.full((2, 6, 16, 16), 0.5)
+    expected = 0.85 * 0.5 + 0.15 * (1 - 1.0001 / 1.2501)
+    assert normal_map_loss(ones, half, CONFIG).tolist() == pytest.approx([expected] * 2, abs=1e-4)
+
+
+def flat_scene(size: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    target = torch.zeros(1, 2, size, size)
+    target[..., 4:12, 4:12] = torch.tensor([1.9, 2.1]).view(1, 2, 1, 1)
+    return target, target[:, :1] > 0
+
+
+def test_depth_terms_of_a_shifted_square_are_by_hand() -> None:
+    target, person = flat_scene()
+    logit = torch.where(person, 2.0, -2.0)
+    terms = depth_losses(target + 0.4, logit, target, person, 2048, CONFIG)
+    # Smooth L1 below 1 is half the square; the shift changes no slope.
+    assert terms["depth"].item() == pytest.approx(0.85 * 0.5 * 0.4**2, rel=1e-4)
+    assert terms["consistency"].item() == pytest.approx(0.0, abs=1e-7)
+    # One sigmoid: -log sigmoid(2) everywhere.
+    assert terms["mask"].item() == pytest.approx(0.15 * math.log1p(math.exp(-2.0)), rel=1e-4)
+
+
+def test_depth_outside_the_person_and_the_scored_pixels_costs_nothing() -> None:
+    target, person = flat_scene()
+    wild = torch.where(person, target, torch.full_like(target, 5.0))
+    logit = torch.zeros_like(target[:, :1])
+    terms = depth_losses(wild, logit, target, person, 512, CONFIG)
+    assert terms["depth"].item() == 0.0 and terms["consistency"].item() == 0.0
+    scored = torch.zeros_like(person)
+    scored[..., :8, :] = True
+    shifted = target.clone()
+    shifted[..., 8:, :] += 1.0
+    terms = depth_losses(shifted, logit, target, person, 512, CONFIG, scored)
+    assert terms["depth"].item() == 0.0
+
+
+def test_no_person_gives_zero_and_not_nan() -> None:
+    target = torch.zeros(1, 2, 16, 16)
+    terms = depth_losses(target + 2, target[:, :1], target, target[:, :1] > 0, 512, CONFIG)
+    assert terms["depth"].item() == 0.0 and math.isfinite(terms["mask"].item())
+
+
+def test_the_loss_does_not_grow_with_the_batch_and_leaves_targets_alone(
+    scene_batch: Batch,
+) -> None:
+    size, resolution = 128, Resolution(128)
+    before = scene_batch.depth.clone()
+
+    def total(count: int) -> float:
+        batch = Batch(
+            scene_batch.image.repeat(count, 1, 1, 1),
+            scene_batch.depth.repeat(count, 1, 1, 1),
+            scene_batch.reliable.repeat(count, 1, 1, 1),
+            type(scene_batch.transforms)(
+                scene_batch.transforms.image_to_canonical.repeat(count, 1, 1, 1),
+                scene_batch.transforms.canonical_to_image.repeat(count, 1, 1, 1),
+                scene_batch.transforms.present.repeat(count, 1),
+            ),
+        )
+        low = LowMaps(
+            torch.full((count, 6, size // 8, size // 8), 0.4),
+            torch.full((count, 2, size // 8, size // 8), 2.0),
+            torch.zeros(count, 1, size // 8, size // 8),
+        )
+        parts = {
+            name: torch.full(
+                (count, len(PARTS_OF_NETWORK[name]), 6, *resolution.crop_size(name)), 0.4
+            )
+            for name in PART_NETWORKS
+        }
+        return sum(float(value) for value in phase1_loss(low, parts, batch, CONFIG).values())
+
+    assert total(3) == pytest.approx(total(1), rel=1e-5)
+    assert torch.equal(scene_batch.depth, before)
+
+
+def test_the_low_resolution_target_is_every_eighth_pixel_from_the_fourth() -> None:
+    values = torch.arange(16.0).expand(1, 1, 16, 16)
+    assert low_resolution_target(values)[0, 0, 0].tolist() == [3.0, 11.0]

@@ -1,0 +1,98 @@
+"""The networks have the published shapes, and windows of the refiner equal the whole frame."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.config import ModelConfig
+from model.networks import LowMaps, build_network, count_parameters
+from model.parts import PART_NETWORKS
+from model.samples import Batch
+from model.windows import HALO, Windows, draw_windows
+
+TINY = ModelConfig(resolution=128, part_width=4, depth_width=4, refiner_width=4)
+
+
+def test_the_paper_preset_has_the_published_number_of_parameters() -> None:
+    network = build_network(ModelConfig(), seed=0)
+    assert count_parameters(network) == 77_655_212
+    assert count_parameters(network.low_normal) == 8_651_951
+    assert count_parameters(network.part_normal["arm"]) == 8_653_679
+    assert count_parameters(network.low_depth) == 25_460_815
+    assert count_parameters(network.refiner) == 274_051
+    assert len(network.state_dict()) == 1504
+
+
+def test_outputs_have_the_documented_shapes_and_ranges(scene_batch: Batch) -> None:
+    network = build_network(TINY, seed=0).eval()
+    low, full = network(scene_batch.image, scene_batch.transforms)
+    assert low.normal.shape == (2, 6, 16, 16) and low.depth.shape == (2, 2, 16, 16)
+    assert full.normal.shape == (2, 6, 128, 128) and full.depth.shape == (2, 2, 128, 128)
+    assert full.mask_logit.shape == (2, 1, 128, 128)
+    assert (low.depth >= 0).all() and (low.depth <= 6).all() and (full.normal >= 0).all()
+
+
+def test_every_head_starts_alive(scene_batch: Batch) -> None:
+    network = build_network(TINY, seed=3)
+    low = network.predict_low(scene_batch.image)
+    parts = network.predict_parts(scene_batch.image, low.normal, scene_batch.transforms)
+    assert all((low.normal[:, channel] > 0).any() for channel in range(6))
+    for name in PART_NETWORKS:
+        assert (parts[name].amax(dim=(0, 1, 3, 4)) > 0).all()
+
+
+def test_part_networks_send_no_gradient_into_the_low_resolution_normals(
+    scene_batch: Batch,
+) -> None:
+    network = build_network(TINY, seed=0)
+    low = network.predict_low(scene_batch.image)
+    parts = network.predict_parts(scene_batch.image, low.normal, scene_batch.transforms)
+    sum(values.sum() for values in parts.values()).backward()  # type: ignore[union-attr]
+    assert all(parameter.grad is None for parameter in network.low_normal.parameters())
+    assert network.part_normal["face"].head.weight.grad is not None
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state() -> None:
+    state = torch.random.get_rng_state()
+    first, second = build_network(TINY, 5).state_dict(), build_network(TINY, 5).state_dict()
+    other = build_network(TINY, 6).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["low_normal.head.weight"], other["low_normal.head.weight"])
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def random_maps(size: int) -> tuple[LowMaps, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    low = LowMaps(
+        torch.rand(1, 6, size // 8, size // 8, generator=generator),
+        1.5 + torch.rand(1, 2, size // 8, size // 8, generator=generator),
+        torch.randn(1, 1, size // 8, size // 8, generator=generator),
+    )
+    return low, torch.rand(1, 6, size, size, generator=generator)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (64, 96), (128, 128), (0, 56)])
+def test_a_window_predicts_what_the_whole_frame_predicts(corner: tuple[int, int]) -> None:
+    network = build_network(ModelConfig(resolution=256, refiner_width=4, part_width=4), 0).eval()
+    low, normal = random_maps(256)
+    whole = network.refine(low, normal)
+    windows = Windows((corner,), 128, 256)
+    part = network.refine(windows.cut_low(low), windows.cut(normal))
+    scored = windows.scored()
+    assert scored.sum() >= (128 - 2 * HALO) ** 2
+    difference = (part.depth - windows.cut(whole.depth)).abs() * scored
+    assert difference.max() < 1e-5
+    # The halo is needed: beyond it the window's border shows.
+    if corner == (64, 96):
+        assert (part.depth - windows.cut(whole.depth)).abs().max() > 1e-4
+
+
+def test_windows_lie_on_the_person_and_inside_the_frame() -> None:
+    person = torch.zeros(2, 1, 256, 256, dtype=torch.bool)
+    person[0, :, 250:, :4] = True
+    windows = draw_windows(person, 128, torch.Generator().manual_seed(0))
+    assert windows.corners[0] == (128, 0)
+    for top, left in windows.corners:
+        assert 0 <= top <= 128 and 0 <= left <= 128 and top % 8 == 0 and left % 8 == 0
+    assert windows.cut(person)[0].sum() == 24
