@@ -61,7 +61,7 @@ class Surface:
         tree.init(self.vertices, self.faces)
         return tree
 
-    @property
+    @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(2, 3) float64, cm: lowest and highest coordinates of what the faces use."""
         used = self.vertices[self.faces.reshape(-1)]

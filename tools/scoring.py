@@ -37,6 +37,9 @@ from eval.protocol import (
 from eval.report import PackedPictures, SampleId, pack_pictures
 from eval.surfaces import Surface
 from model.meshing import DepthMaps
+from model.predict import Predictor
+from model.samples import reduction_factor
+from render.camera import Camera
 from tools.baselines import (
     Baselines,
     person_mask,
@@ -90,15 +93,38 @@ def oracle(reader: ShardReader, view: int) -> Reconstruction:
     return Reconstruction(true_maps(reader, view))
 
 
-def baseline_methods(baselines: Baselines) -> dict[str, Reconstruct]:
-    """Return both baselines as methods that see the ground-truth mask alone."""
+def network_method(predictor: Predictor) -> Reconstruct:
+    """Return a trained network as a method; it uses its own mask."""
+
+    def network(reader: ShardReader, view: int) -> Reconstruction:
+        made = predictor.predict(reader.read("image/front", view), reader.read("joints/2d", view))
+        covered = made.maps.mask & (np.abs(made.normal_front).sum(axis=-1) > 0)
+        return Reconstruction(
+            made.maps, TwoSidedNormals(made.normal_front, made.normal_back, covered)
+        )
+
+    return network
+
+
+def baseline_methods(baselines: Baselines, resolution: int) -> dict[str, Reconstruct]:
+    """Return both baselines as methods that see the ground-truth mask alone.
+
+    Args:
+        baselines: fitted.
+        resolution: at which they are meshed, a whole fraction of the shards': the network's.
+    """
+
+    def mask_of(reader: ShardReader, view: int) -> NDArray[np.bool_]:
+        factor = reduction_factor(reader.resolution, resolution)
+        pick = slice(max(factor // 2 - 1, 0), None, factor)
+        return person_mask(reader, view)[pick, pick]
 
     def flat_card(reader: ShardReader, view: int) -> Reconstruction:
-        return Reconstruction(baselines.card.maps(person_mask(reader, view)))
+        return Reconstruction(baselines.card.maps(mask_of(reader, view)))
 
     def inflated_silhouette(reader: ShardReader, view: int) -> Reconstruction:
-        mask = person_mask(reader, view)
-        return Reconstruction(baselines.inflated.maps(mask, reader.camera))
+        camera = Camera(resolution, reader.camera.fov_deg)
+        return Reconstruction(baselines.inflated.maps(mask_of(reader, view), camera))
 
     return {"flat card": flat_card, "inflated silhouette": inflated_silhouette}
 

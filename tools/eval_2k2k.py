@@ -1,0 +1,324 @@
+"""eval-2k2k: reconstructs views of a shard set and scores them against their scans."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from render.errors import UserInputError
+from tools.cli import EXIT_OK, EXIT_SOME_FAILED, new_parser, run_command, toolkit_version
+
+if TYPE_CHECKING:
+    from dataset.shards import ShardSet, ViewRef
+    from eval.protocol import Results
+    from model.checkpoint import LoadedModel
+    from tools.scoring import Reconstruct, Scored
+
+LOGGER = logging.getLogger(__name__)
+
+LATEST_RUN = Path("runs") / "latest"
+RUN_FILES = ("model.ckpt", "last.ckpt")
+NETWORK_NAME = "2K2K"
+RESULT_FILES = ("results.json", "results.csv", "report.html", "results_overview.png")
+METRICS = ("p2s", "chamfer", "normal", "iou")
+OVERVIEW_ROWS = 3
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = new_parser(
+        "eval-2k2k",
+        "Reconstruct the test split with a trained network and score it against the scans.",
+    )
+    parser.add_argument(
+        "--shards", type=Path, help="shard set to score on (default: the one it was trained on)"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=LATEST_RUN,
+        metavar="PATH",
+        help="checkpoint file or run folder",
+    )
+    parser.add_argument(
+        "--metrics", nargs="+", default=list(METRICS), metavar="NAME", help="what to measure"
+    )
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="test", help="which scans to score"
+    )
+    parser.add_argument(
+        "--baselines",
+        action="store_true",
+        help="score a flat card and an inflated silhouette too (needs the training scans: "
+        "render-dataset --store-mesh all)",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="score N views, evenly spread")
+    parser.add_argument("--views", type=int, nargs="+", metavar="N", help="view numbers to score")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto")
+    parser.add_argument(
+        "--samples", type=int, default=10_000, metavar="N", help="points per surface and direction"
+    )
+    parser.add_argument(
+        "--voxels", type=int, default=96, metavar="N", help="voxels along a scan's longest side"
+    )
+    parser.add_argument(
+        "--normal-resolution", type=int, default=512, metavar="R", help="rendered normals, pixels"
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=24, metavar="N", help="samples shown in the report"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results (default: eval in the run folder)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be scored, and stop")
+    return parser
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the checkpoint file that a path names: itself, or the one in a run folder.
+
+    Raises:
+        UserInputError: there is none.
+    """
+    if path.is_dir():
+        for name in RUN_FILES:
+            if (path / name).is_file():
+                return path / name
+        raise UserInputError(
+            f"--checkpoint: expected {' or '.join(RUN_FILES)} in the run folder {path}, found none"
+        )
+    if not path.is_file():
+        hint = "; train a network with train-2k2k first" if path == LATEST_RUN else ""
+        raise UserInputError(
+            f"--checkpoint: expected a checkpoint or a run folder at {path}, found none{hint}"
+        )
+    return path
+
+
+def results_folder(requested: Path | None, checkpoint: Path) -> Path:
+    """Return where results go: `--out`, else `eval` in the run folder, else eval-results."""
+    if requested is not None:
+        return requested
+    if (checkpoint.parent / "config.json").is_file():
+        return checkpoint.parent.resolve() / "eval"
+    return Path("eval-results")
+
+
+def check_results_folder(folder: Path, overwrite: bool) -> None:
+    """Raise UserInputError when earlier results would be replaced without being asked to."""
+    if folder.exists() and not folder.is_dir():
+        raise UserInputError(f"--out: expected a folder, got the file {folder}")
+    found = [name for name in RESULT_FILES if (folder / name).exists()]
+    if found and not overwrite:
+        raise UserInputError(
+            f"{folder}: expected no earlier results, found {found[0]} "
+            "(give --overwrite to replace them or --out for another folder)"
+        )
+
+
+def choose_views(
+    shards: ShardSet, split: str, numbers: Sequence[int] | None, limit: int | None
+) -> list[ViewRef]:
+    """Return the views to score.
+
+    Raises:
+        UserInputError: none is left.
+    """
+    from tools.baselines import spread
+
+    if limit is not None and limit < 1:
+        raise UserInputError(f"--limit: expected at least 1 view, got {limit}")
+    views = shards.views(split)
+    if not views:
+        raise UserInputError(f"{shards.root}: expected scans in the {split} split, found none")
+    if numbers is not None:
+        known = sorted({ref.view for ref in views})
+        wrong = [number for number in numbers if number not in known]
+        if wrong:
+            raise UserInputError(
+                f"--views: expected numbers out of {known[0]}..{known[-1]}, got {wrong[0]}"
+            )
+        views = [ref for ref in views if ref.view in numbers]
+    return spread(views, limit) if limit is not None else views
+
+
+def choose_device(requested: str) -> str:
+    """Return the torch device to run on.
+
+    Raises:
+        UserInputError: there is no such device.
+    """
+    import torch
+
+    if requested == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=torch.device(requested))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserInputError(
+            f"--device: expected cpu, cuda, mps or auto on this machine, got {requested!r} "
+            f"({reason})"
+        ) from error
+    return requested
+
+
+def overview_views(shards: ShardSet, views: Sequence[ViewRef]) -> list[ViewRef]:
+    """Return the most frontal view of each of the first few subjects."""
+    from dataset.shards import ShardError
+
+    chosen: dict[str, tuple[float, ViewRef]] = {}
+    for ref in views:
+        if len(chosen) == OVERVIEW_ROWS and ref.subject not in chosen:
+            continue
+        try:
+            with shards.open(ref.scan_id) as reader:
+                turn = abs(reader.yaw_deg(ref.view))
+        except ShardError:
+            continue  # a bad shard is listed when it is scored
+        if ref.subject not in chosen or turn < chosen[ref.subject][0]:
+            chosen[ref.subject] = (turn, ref)
+    return [ref for _, ref in chosen.values()]
+
+
+def evaluate(
+    shards: ShardSet,
+    methods: dict[str, Reconstruct],
+    views: Sequence[ViewRef],
+    out: Path,
+    arguments: argparse.Namespace,
+    source: dict[str, str],
+) -> Results:
+    """Score methods on views, write the report into a folder, print the table.
+
+    Args:
+        shards: where the views are.
+        methods: name -> what reconstructs; the first one is shown in the overview picture.
+        views: what to score.
+        out: folder of the results.
+        arguments: metrics, samples, voxels, normal_resolution, seed, pictures.
+        source: where data and weights came from, for the report.
+    """
+    from tqdm import tqdm
+
+    from eval.protocol import ScoreConfig
+    from eval.report import results_table, write_report
+    from tools.baselines import spread
+    from tools.scoring import Scorer
+
+    config = ScoreConfig(
+        metrics=tuple(dict.fromkeys(arguments.metrics)),
+        samples=arguments.samples,
+        voxels=arguments.voxels,
+        normal_resolution=arguments.normal_resolution,
+        seed=arguments.seed,
+    )
+    pictured = spread(views, arguments.pictures) if arguments.pictures > 0 else []
+    with (
+        Scorer(shards, methods, config) as scorer,
+        tqdm(total=len(views), desc="scoring", unit="view") as bar,
+    ):
+        scored = scorer.score(
+            views, source, pictured, overview_views(shards, views), lambda: bar.update(1)
+        )
+    files = write_report(out, scored.results, scored.packed, toolkit_version())
+    picture = _write_overview(out, scored, next(iter(methods)))
+    print(results_table(scored.results))
+    print("Mean over views; * marks the best of the methods that scored every view.")
+    if picture is not None:
+        print(f"Overview: {picture}")
+    print(f"Report: {files.html}")
+    return scored.results
+
+
+def _write_overview(out: Path, scored: Scored, method: str) -> Path | None:
+    import cv2
+
+    from eval.pictures import overview_picture
+
+    if not scored.overview:
+        return None
+    path = out / "results_overview.png"
+    partial = out / "results_overview.partial.png"
+    cv2.imwrite(str(partial), overview_picture(scored.overview, method)[..., ::-1])
+    partial.replace(path)
+    return path
+
+
+def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) -> ShardSet:
+    from dataset.shards import ShardSet
+
+    if requested is not None:
+        return ShardSet(requested)
+    if not Path(loaded.shards).is_dir():
+        raise UserInputError(
+            f"--shards: expected the shard set that {checkpoint} was trained on, "
+            f"found no folder {loaded.shards} (give --shards)"
+        )
+    return ShardSet(Path(loaded.shards))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from eval.protocol import check_metric_names
+
+    check_metric_names(arguments.metrics)
+    checkpoint = find_checkpoint(arguments.checkpoint)
+    out = results_folder(arguments.out, checkpoint)
+    check_results_folder(out, arguments.overwrite)
+
+    from model.checkpoint import load_checkpoint
+    from model.predict import Predictor
+    from model.samples import reduction_factor
+    from tools.baselines import fit_baselines
+    from tools.scoring import baseline_methods, network_method
+
+    loaded = load_checkpoint(checkpoint)
+    shards = _shards_of(arguments.shards, loaded, checkpoint)
+    reduction_factor(shards.resolution, loaded.config.model.resolution)
+    views = choose_views(shards, arguments.split, arguments.views, arguments.limit)
+    device = choose_device(arguments.device)
+    source = {
+        "checkpoint": str(checkpoint),
+        "shards": str(shards.root),
+        "split": arguments.split,
+        "device": device,
+    }
+    print(
+        f"{checkpoint}: scoring {len(views)} views of "
+        f"{len({ref.scan_id for ref in views})} scans ({arguments.split} split of {shards.root})",
+        flush=True,
+    )
+    if arguments.dry_run:
+        print(f"Would write {', '.join(RESULT_FILES)} into {out}")
+        return EXIT_OK
+    predictor = Predictor(loaded, device)
+    methods = {NETWORK_NAME: network_method(predictor)}
+    if arguments.baselines:
+        print("Fitting the baselines on the training split ...", flush=True)
+        baselines = fit_baselines(shards, arguments.seed)
+        source["baselines"] = baselines.describe()
+        methods |= baseline_methods(baselines, predictor.resolution)
+    results = evaluate(shards, methods, views, out, arguments, source)
+    return _report_failures(results)
+
+
+def _report_failures(results: Results) -> int:
+    if not results.failures:
+        return EXIT_OK
+    print(f"Not scored: {len(results.failures)}")
+    for failure in results.failures:
+        print(f"  {failure.scan_id} view {failure.view} ({failure.method}): {failure.reason}")
+    return EXIT_SOME_FAILED
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run_command(build_parser(), _run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
