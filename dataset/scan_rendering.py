@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.joints import JOINT_COUNT
-from dataset.scans import Scan, load_scan, scan_unit_cm
+from dataset.scans import Scan, load_scan, scan_unit_cm, used_vertices
 from dataset.shard_codec import BACKGROUND_PIXELS, IMAGE_FRONT
 from dataset.shard_index import ShardEntry, file_digest, shard_path
 from dataset.shard_writer import ShardHeader, ShardWriter, ViewRecord
@@ -95,10 +95,10 @@ def render_batch(
         ContextError: no context can be made.
     """
     with OffscreenContext() as context, Rasteriser(context) as rasteriser:
-        backgrounds = BackgroundSource(config.backgrounds, context)
-        studio = Studio(config=config, rasteriser=rasteriser, backgrounds=backgrounds)
-        for task in tasks:
-            yield _outcome(task, studio, out)
+        with BackgroundSource(config.backgrounds, context) as backgrounds:
+            studio = Studio(config=config, rasteriser=rasteriser, backgrounds=backgrounds)
+            for task in tasks:
+                yield _outcome(task, studio, out)
 
 
 def _outcome(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
@@ -173,7 +173,7 @@ def place_scan(scan: Scan, config: SynthesisConfig) -> _PlacedScan:
         matrix = normalised_from_scan(mesh.vertices, mesh.faces)
     except ValueError as error:
         raise ScanError(f"{scan.mesh_path}: {error}") from error
-    points = transform_points(matrix, mesh.vertices[np.unique(mesh.faces)])
+    points = transform_points(matrix, used_vertices(mesh))
     shrink = border_shrink(points, config.yaws_deg, config.camera)
     if shrink < 1.0:
         matrix = normalised_from_scan(mesh.vertices, mesh.faces, shrink)
@@ -220,8 +220,9 @@ def render_view(
     light_rng, background_rng = (np.random.default_rng([seed, part]) for part in (0, 1))
     gbuffer = studio.rasteriser.render(handle, camera, pose)
     rig = draw_rig(config.rig, light_rng)
+    box = _bounds(gbuffer.coverage)
     front, back = (
-        premultiply(shade(side, rig, camera, gbuffer.mask), gbuffer.coverage)
+        _premultiplied(shade(side, rig, camera, gbuffer.mask), gbuffer.coverage, box)
         for side in (gbuffer.front, gbuffer.back)
     )
     background = studio.backgrounds.draw(background_rng, camera.resolution)
@@ -238,7 +239,10 @@ def render_view(
         "coverage": gbuffer.coverage,
     }
     if config.composite == "baked":
-        pictures[IMAGE_FRONT] = composite(front, gbuffer.coverage, background.pixels)
+        # Outside the box the formula leaves the background as it is.
+        image = background.pixels.copy()
+        image[box] = composite(front[box], gbuffer.coverage[box], image[box])
+        pictures[IMAGE_FRONT] = image
     else:
         pictures[BACKGROUND_PIXELS] = background.pixels
     return ViewRecord(
@@ -252,3 +256,19 @@ def render_view(
         background_id=background.id,
         background_crop=background.crop,
     )
+
+
+def _bounds(coverage: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return the smallest box that holds all covered pixels (empty slices for none)."""
+    rows, columns = (np.flatnonzero(coverage.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _premultiplied(
+    lit: NDArray[np.uint8], coverage: NDArray[np.uint8], box: tuple[slice, slice]
+) -> NDArray[np.uint8]:
+    result = np.zeros_like(lit)
+    result[box] = premultiply(lit[box], coverage[box])
+    return result

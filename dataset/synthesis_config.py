@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.scans.scan import folder_tree, is_junk
+from dataset.scans.scan import folder_tree
 from dataset.views import yaw_angles
+from render.backgrounds import IMAGE_SUFFIXES
 from render.camera import FOV_DEG, Camera
 from render.errors import UserInputError
 from render.lights import RIG_NAMES, RigName
@@ -101,7 +102,7 @@ def _backgrounds_digest(root: Path | None) -> str:
         path.relative_to(root).as_posix()
         for folder in folder_tree(root)
         for path in folder.iterdir()
-        if path.is_file() and not is_junk(path)
+        if path.suffix.lower() in IMAGE_SUFFIXES
     )
     return (
         "pictures "

@@ -6,7 +6,7 @@ the person's left, y up, the person facing +z.
 
 from __future__ import annotations
 
-from dataset.scans.loading import find_scans, load_scan, scan_unit_cm
+from dataset.scans.loading import find_scans, load_scan, scan_unit_cm, used_vertices
 from dataset.scans.scan import Scan
 
-__all__ = ["Scan", "find_scans", "load_scan", "scan_unit_cm"]
+__all__ = ["Scan", "find_scans", "load_scan", "scan_unit_cm", "used_vertices"]

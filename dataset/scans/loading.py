@@ -77,8 +77,7 @@ def scan_unit_cm(scan: Scan, mesh: Mesh) -> float:
     """
     if scan.unit_cm is not None:
         return scan.unit_cm
-    used_heights = mesh.vertices[np.unique(mesh.faces), 1]
-    height = float(np.ptp(used_heights))
+    height = float(np.ptp(used_vertices(mesh)[:, 1]))
     for centimetres in CM_PER_UNIT.values():
         if SHORTEST_M <= height * centimetres / 100.0 <= TALLEST_M:
             return centimetres
@@ -86,3 +85,10 @@ def scan_unit_cm(scan: Scan, mesh: Mesh) -> float:
         f"{scan.mesh_path}: expected a person 1 to 2.2 m tall in m, cm or mm with y up, "
         f"got a height of {height:.4g} units"
     )
+
+
+def used_vertices(mesh: Mesh) -> NDArray[np.float64]:
+    """Return the (U, 3) vertices that a face uses; scans may hold stray ones far away."""
+    used = np.zeros(len(mesh.vertices), dtype=bool)
+    used[mesh.faces.ravel()] = True
+    return mesh.vertices[used]
