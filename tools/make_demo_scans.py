@@ -6,9 +6,13 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from render.errors import UserInputError
 from tools.cli import EXIT_OK, new_parser, run_command
+
+if TYPE_CHECKING:
+    from dataset.people.person import PersonPlan, Studio
 
 SMALL_TEXTURE_UP_TO_VERTICES = 60_000
 
@@ -162,7 +166,9 @@ def make_people(config: DemoScanConfig) -> tuple[int, int]:
     return len(missing), config.count - len(missing)
 
 
-def _make_one(studio, plan, vertices, folder, split):  # type: ignore[no-untyped-def]
+def _make_one(
+    studio: Studio, plan: PersonPlan, vertices: int, folder: Path, split: str | None
+) -> None:
     from dataset.people.person import make_person
     from dataset.people.writing import write_person
 

@@ -9,11 +9,13 @@ is one closed surface.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset.joints import JOINT_NAMES
+from dataset.people.capping import Caps
 from dataset.people.shoes import ShoeLayout, shoe_layout
 
 FloatArray = NDArray[np.float64]
@@ -78,14 +80,14 @@ class BodyTemplate:
     bone_names: tuple[str, ...]
     bone_parents: tuple[int, ...]
     bone_weights: FloatArray
-    cap_rows: object
+    cap_rows: Any
     faces: IntArray
     uv_faces: IntArray
     uvs: FloatArray
     shoes: tuple[ShoeLayout, ShoeLayout]
     lip_loop: IntArray
     eye_ramp: FloatArray
-    keypoint_rows: object
+    keypoint_rows: Any
     surface_joints: tuple[str, ...]
 
     def bone(self, name: str) -> int:
@@ -101,7 +103,7 @@ class RestShape:
     bone_heads: FloatArray
 
 
-def load_anny() -> object:
+def load_anny() -> Any:
     """Load the anny model; the first load on a machine takes a minute or two, then it is cached.
 
     Returns:
@@ -117,13 +119,13 @@ def to_scan_axes(values: FloatArray) -> FloatArray:
     return np.stack([values[..., 0], values[..., 2], -values[..., 1]], axis=-1)
 
 
-def phenotype_coefficients(model: object, phenotype: dict[str, float]) -> FloatArray:
+def phenotype_coefficients(model: Any, phenotype: dict[str, float]) -> FloatArray:
     """Return the (K,) blend-shape coefficients of a phenotype (values 0..1 by label)."""
     import torch
 
     values = {name: torch.tensor([value], dtype=torch.float64) for name, value in phenotype.items()}
     with torch.no_grad():
-        row = model.get_phenotype_blendshape_coefficients(**values)  # type: ignore[attr-defined]
+        row = model.get_phenotype_blendshape_coefficients(**values)
     # Rounding keeps the last bits, which depend on the machine's threads, out of the files.
     return np.round(row[0].numpy().astype(np.float64), 10)
 
@@ -135,7 +137,7 @@ def rest_shape(body: BodyTemplate, coefficients: FloatArray) -> RestShape:
     return RestShape(vertices=vertices, bone_heads=heads)
 
 
-def build_template(model: object) -> BodyTemplate:
+def build_template(model: Any) -> BodyTemplate:
     """Turn an anny model into a `BodyTemplate`: cut cavities and feet, cap them, lay out shoes."""
     from scipy.sparse import csr_matrix
 
@@ -148,7 +150,7 @@ def build_template(model: object) -> BodyTemplate:
     kept = body_faces & ~np.any(list(parts.values()), axis=0)
     faces, uv_faces = faces[kept], uv_faces[kept]
     loops = _boundary_loops(faces)
-    caps = _Caps(vertices, uvs, faces, uv_faces)
+    caps = Caps(vertices, uvs, faces, uv_faces)
     caps.add_fan(_loop_near(loops, vertices, parts["mouth"], model), _MOUTH_UV_CENTRE)
     lip_loop = caps.last_loop
     for side in ("left", "right"):
@@ -159,22 +161,26 @@ def build_template(model: object) -> BodyTemplate:
     for side in ("left", "right"):
         loop = _loop_near(loops, vertices, parts[f"{side}_foot"], model)
         layout = shoe_layout(
-            side=side, loop=loop, foot_faces=feet[side], first_vertex=offset,
-            first_uv=len(caps.uvs), uv_centre=_CAVITY_PROBES[f"{side}_foot"],
+            side=side,
+            loop=loop,
+            foot_faces=feet[side],
+            first_vertex=offset,
+            first_uv=len(caps.uvs),
+            uv_centre=_CAVITY_PROBES[f"{side}_foot"],
         )
         caps.append(layout.faces, layout.uv_faces, layout.uvs)
         offset += layout.vertex_count
         shoes.append(layout)
     rows, columns, values = caps.sparse_rows()
     keypoints, surface_joints = _keypoint_rows(model)
-    labels = list(model.bone_labels)  # type: ignore[attr-defined]
+    labels = list(model.bone_labels)
     return BodyTemplate(
         template=vertices,
         blendshapes=to_scan_axes(_array(model, "blendshapes")),
         bone_heads=to_scan_axes(_array(model, "template_bone_heads")),
         bone_head_blendshapes=to_scan_axes(_array(model, "bone_heads_blendshapes")),
         bone_names=tuple(labels),
-        bone_parents=tuple(int(p) for p in model.bone_parents),  # type: ignore[attr-defined]
+        bone_parents=tuple(int(p) for p in model.bone_parents),
         bone_weights=_dense_weights(model, len(labels)),
         cap_rows=csr_matrix((values, (rows, columns)), shape=(len(caps.rows), len(vertices))),
         faces=np.concatenate(caps.faces),
@@ -188,104 +194,13 @@ def build_template(model: object) -> BodyTemplate:
     )
 
 
-class _Caps:
-    """Collects the faces, uvs and weighted vertices that close the cut holes."""
-
-    def __init__(
-        self, vertices: FloatArray, uvs: FloatArray, faces: IntArray, uv_faces: IntArray
-    ) -> None:
-        self.vertices, self.uvs = vertices, uvs
-        self.faces, self.uv_faces = [faces], [uv_faces]
-        self.rows: list[tuple[IntArray, FloatArray]] = []
-        self.ramps: list[float] = []
-        self.last_loop: IntArray = np.zeros(0, dtype=np.int64)
-
-    def append(self, faces: IntArray, uv_faces: IntArray, uvs: FloatArray) -> None:
-        self.faces.append(faces)
-        self.uv_faces.append(uv_faces)
-        self.uvs = np.concatenate([self.uvs, uvs])
-
-    def _vertex(self, indices: IntArray, weights: FloatArray, ramp: float) -> int:
-        self.rows.append((indices, weights))
-        self.ramps.append(ramp)
-        return len(self.vertices) + len(self.rows) - 1
-
-    def add_fan(self, loop: IntArray, uv_centre: tuple[float, float]) -> None:
-        """Close a loop by triangles to its mean."""
-        count = len(loop)
-        self.last_loop = loop
-        middle = self._vertex(loop, np.full(count, 1.0 / count), 0.0)
-        first_uv = len(self.uvs)
-        ring, uv_ring = np.arange(count), first_uv + np.arange(count)
-        after = np.roll(ring, -1)
-        faces = np.stack([loop[after], loop[ring], np.full(count, middle)], axis=1)
-        uv_faces = np.stack([uv_ring[after], uv_ring, np.full(count, first_uv + count)], axis=1)
-        disc = disc_uvs(self.vertices[loop], uv_centre, 0.04)
-        self.append(faces, uv_faces, np.concatenate([disc, [uv_centre]]))
-
-    def add_eye(
-        self, loop: IntArray, eyeball: IntArray, uv_centre: tuple[float, float]
-    ) -> None:
-        """Close a loop by two domed rings up to the foremost point of the eyeball."""
-        count = len(loop)
-        front = eyeball[np.argmax(self.vertices[eyeball, 2])]
-        share = np.full(len(eyeball), 1.0 / len(eyeball))
-        rings, uv_rings = [loop], [disc_uvs(self.vertices[loop], uv_centre, 0.03)]
-        for depth, bulge in ((0.45, 0.22), (0.75, 0.18)):
-            ring = []
-            for index in loop:
-                indices = np.concatenate([[index, front], eyeball])
-                weights = np.concatenate([[1 - depth, depth + bulge], -bulge * share])
-                ring.append(self._vertex(indices, weights, 0.5 + depth / 2))
-            rings.append(np.array(ring))
-            centre = np.asarray(uv_centre)
-            uv_rings.append(centre + (uv_rings[0] - centre) * (1 - depth))
-        middle = self._vertex(
-            np.concatenate([[front], eyeball]), np.concatenate([[1.12], -0.12 * share]), 1.0
-        )
-        first = len(self.uvs)
-        faces, _ = ring_faces(rings, middle)
-        uv_index = [first + count * k + np.arange(count) for k in range(len(rings))]
-        uv_faces, _ = ring_faces(uv_index, first + count * len(rings))
-        self.append(faces, uv_faces, np.concatenate([*uv_rings, [uv_centre]]))
-
-    def sparse_rows(self) -> tuple[IntArray, IntArray, FloatArray]:
-        rows = np.concatenate([np.full(len(i), r) for r, (i, _) in enumerate(self.rows)])
-        columns = np.concatenate([i for i, _ in self.rows])
-        return rows, columns, np.concatenate([w for _, w in self.rows])
-
-
-def disc_uvs(points: FloatArray, centre: tuple[float, float], radius: float) -> FloatArray:
-    """Lay a loop of (N, 3) points out as a circle, spaced by length along the loop."""
-    steps = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)
-    angle = 2 * np.pi * (np.cumsum(steps) - steps) / steps.sum()
-    return np.asarray(centre) + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
-def ring_faces(rings: list[IntArray], middle: int) -> tuple[IntArray, IntArray]:
-    """Triangles between successive rings and from the last one to the middle vertex.
-
-    The rings follow the kept surface's own boundary direction, so faces are wound the other
-    way round along them. Returns the triangles, and their ring number.
-    """
-    faces, numbers = [], []
-    for number, (outer, inner) in enumerate(zip(rings[:-1], rings[1:])):
-        outer_next, inner_next = np.roll(outer, -1), np.roll(inner, -1)
-        faces += [np.stack([outer_next, outer, inner], 1), np.stack([outer_next, inner, inner_next], 1)]
-        numbers += [np.full(2 * len(outer), number)]
-    last = rings[-1]
-    faces.append(np.stack([np.roll(last, -1), last, np.full(len(last), middle)], 1))
-    numbers.append(np.full(len(last), len(rings) - 1))
-    return np.concatenate(faces), np.concatenate(numbers)
-
-
-def _array(model: object, name: str) -> FloatArray:
+def _array(model: Any, name: str) -> FloatArray:
     return np.asarray(getattr(model, name).numpy(), dtype=np.float64)
 
 
-def _triangles(model: object) -> tuple[IntArray, IntArray, FloatArray]:
-    faces = model.faces.numpy().astype(np.int64)  # type: ignore[attr-defined]
-    uv_faces = model.face_texture_coordinate_indices.numpy()  # type: ignore[attr-defined]
+def _triangles(model: Any) -> tuple[IntArray, IntArray, FloatArray]:
+    faces = model.faces.numpy().astype(np.int64)
+    uv_faces = model.face_texture_coordinate_indices.numpy()
     return faces, uv_faces.astype(np.int64), _array(model, "texture_coordinates")
 
 
@@ -330,7 +245,7 @@ def _boundary_loops(faces: IntArray) -> list[IntArray]:
 
 
 def _loop_near(
-    loops: list[IntArray], vertices: FloatArray, part: NDArray[np.bool_], model: object
+    loops: list[IntArray], vertices: FloatArray, part: NDArray[np.bool_], model: Any
 ) -> IntArray:
     """Return the loop all of whose vertices belong to a part that was cut out."""
     members = np.unique(_triangles(model)[0][part])
@@ -341,7 +256,7 @@ def _loop_near(
     raise RuntimeError("the body model has no such boundary; its version differs")
 
 
-def _eyeball(model: object, vertices: FloatArray, side: str) -> IntArray:
+def _eyeball(model: Any, vertices: FloatArray, side: str) -> IntArray:
     faces = _triangles(model)[0]
     labels = _components(np.concatenate([faces[:, :2], faces[:, 1:]]), len(vertices))
     sign = 1.0 if side == "left" else -1.0
@@ -349,21 +264,19 @@ def _eyeball(model: object, vertices: FloatArray, side: str) -> IntArray:
     return next(g for g in groups if sign * vertices[g, 0].mean() > 0)
 
 
-def _dense_weights(model: object, bone_count: int) -> FloatArray:
-    indices = model.vertex_bone_indices.numpy()  # type: ignore[attr-defined]
+def _dense_weights(model: Any, bone_count: int) -> FloatArray:
+    indices = model.vertex_bone_indices.numpy()
     values = _array(model, "vertex_bone_weights")
     dense = np.zeros((len(values), bone_count))
     np.add.at(dense, (np.arange(len(values))[:, None], indices), values)
     return dense / dense.sum(axis=1, keepdims=True)
 
 
-def _keypoint_rows(model: object) -> tuple[object, tuple[str, ...]]:
+def _keypoint_rows(model: Any) -> tuple[Any, tuple[str, ...]]:
     import anny
     from scipy.sparse import csr_matrix
 
-    names = tuple(
-        n for n in JOINT_NAMES if n.partition("_")[2] not in _BONE_JOINTS
-    )
+    names = tuple(n for n in JOINT_NAMES if n.partition("_")[2] not in _BONE_JOINTS)
     regressor = anny.KeypointsRegressor.coco(model, labels=list(names))
     return csr_matrix(regressor.regression_weights.numpy().astype(np.float64)), names
 

@@ -8,6 +8,7 @@ cloth on the surface.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class Landmarks:
     ankle_y: float
     arm_length: float
     leg_x: float
+    mouth_x: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ def canonical_landmarks(body: BodyTemplate, rest: RestShape) -> Landmarks:
     """Measure the canonical body (rest shape of `CANONICAL_PHENOTYPE`)."""
     head = {name: rest.bone_heads[i] for i, name in enumerate(body.bone_names)}
     ground = rest.vertices[np.unique(body.shoes[0].foot_faces), 1].min()
-    eyes = (body.cap_rows @ rest.vertices)[body.eye_ramp[len(rest.vertices):] == 1.0]  # type: ignore[operator]
+    eyes = (body.cap_rows @ rest.vertices)[body.eye_ramp[len(rest.vertices) :] == 1.0]
     eye = eyes[eyes[:, 0] > 0][0]
     skull = head["head"]
     elbow, wrist = head["lowerarm01.L"], head["wrist.L"]
@@ -125,10 +127,11 @@ def canonical_landmarks(body: BodyTemplate, rest: RestShape) -> Landmarks:
         ankle_y=float(head["foot.L"][1] - ground),
         arm_length=float(length),
         leg_x=float(head["lowerleg01.L"][0]),
+        mouth_x=float(rest.vertices[body.lip_loop, 0].max()),
     )
 
 
-def canonical_shape(model: object, body: BodyTemplate) -> RestShape:
+def canonical_shape(model: Any, body: BodyTemplate) -> RestShape:
     """Return the rest shape that canonical coordinates refer to."""
     from dataset.people.anatomy import phenotype_coefficients, rest_shape
 
@@ -138,7 +141,7 @@ def canonical_shape(model: object, body: BodyTemplate) -> RestShape:
 def canonical_fields(body: BodyTemplate, rest: RestShape) -> FloatArray:
     """Return the (V, len(FIELD_NAMES)) fields at all vertices: body, caps, shoes."""
     count = len(rest.vertices)
-    caps = body.cap_rows @ rest.vertices  # type: ignore[operator]
+    caps = body.cap_rows @ rest.vertices
     shoes = [shoe_vertices(layout, rest.vertices) for layout in body.shoes]
     points = np.concatenate([rest.vertices, caps, *shoes])
     points = points - [0.0, rest.vertices[np.unique(body.shoes[0].foot_faces), 1].min(), 0.0]
@@ -225,12 +228,14 @@ def _hair(fields: Fields, outfit: Outfit, landmarks: Landmarks) -> FloatArray:
     azimuth = np.rad2deg(np.abs(np.arctan2(x, z)))
     side, back = outfit.hair_side_deg, outfit.hair_back_deg
     line = np.interp(
-        azimuth, [0, 35, 55, 72, 88, 100, 115, 180], [40, 39, 30, 24, 16, side, back, back]
+        azimuth, [0, 30, 50, 62, 74, 86, 100, 115, 180], [33, 33, 28, 17, 6, 9, side, back, back]
     )
-    ear = np.where((azimuth > 60) & (azimuth < 118) & (np.abs(x) > 0.083), 14.0, -90.0)
-    line = np.maximum(line, ear)
+    if side > 0:
+        ear = np.where((azimuth > 60) & (azimuth < 118) & (np.abs(x) > 0.083), 13.0, -90.0)
+        line = np.maximum(line, ear)
     distance = np.deg2rad(elevation - line) * radius
-    return np.where((fields.head > 0.35) & (fields.eye == 0), distance, -1.0)
+    distance = np.minimum(distance, fields.y - landmarks.neck_y - 0.035)
+    return np.where((fields.head > 0.35) & (fields.eye == 0) & (radius < 0.21), distance, -1.0)
 
 
 def smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:

@@ -22,7 +22,7 @@ _HAIR: tuple[Colour, ...] = (
     (0.09, 0.07, 0.06), (0.18, 0.12, 0.08), (0.30, 0.20, 0.12), (0.46, 0.31, 0.18),
     (0.66, 0.51, 0.30), (0.45, 0.20, 0.10), (0.58, 0.57, 0.56),
 )  # fmt: skip
-_IRIS: tuple[Colour, ...] = ((0.28, 0.17, 0.09), (0.22, 0.36, 0.48), (0.28, 0.38, 0.22))
+_IRIS: tuple[Colour, ...] = ((0.36, 0.22, 0.12), (0.30, 0.46, 0.60), (0.36, 0.47, 0.28))
 _CLOTH: tuple[Colour, ...] = (
     (0.80, 0.16, 0.15), (0.13, 0.29, 0.60), (0.95, 0.93, 0.88), (0.14, 0.15, 0.18),
     (0.93, 0.72, 0.20), (0.18, 0.48, 0.31), (0.48, 0.22, 0.47), (0.35, 0.62, 0.74),
@@ -95,12 +95,28 @@ def paint(
     grain = generator.standard_normal(len(texels.rows), dtype=np.float32)
     blotches = _noise(fields, generator, 30.0, 90.0)
     colours = _skin(fields, palette, landmarks, grain, blotches)
-    trousers = _cloth(fields, palette.trouser_pattern, palette.trousers,
-                      _mix(palette.trousers, (0.9, 0.9, 0.92), 0.35), palette, landmarks, grain, blotches)
+    trousers = _cloth(
+        fields,
+        palette.trouser_pattern,
+        palette.trousers,
+        _mix(palette.trousers, (0.9, 0.9, 0.92), 0.35),
+        palette,
+        landmarks,
+        grain,
+        blotches,
+    )
     _seam(trousers, np.abs(inside.trousers - 0.012), 0.0015, 0.82)
     _lay(colours, trousers, inside.trousers)
-    shirt = _cloth(fields, palette.shirt_pattern, palette.shirt, palette.shirt_accent,
-                   palette, landmarks, grain, blotches)
+    shirt = _cloth(
+        fields,
+        palette.shirt_pattern,
+        palette.shirt,
+        palette.shirt_accent,
+        palette,
+        landmarks,
+        grain,
+        blotches,
+    )
     _seam(shirt, np.abs(inside.shirt - 0.012), 0.0015, 0.85)
     _lay(colours, shirt, inside.shirt)
     _lay(colours, _shoes(fields, palette, grain), inside.shoes)
@@ -112,7 +128,9 @@ def _mix(a: Colour, b: Colour, share: float) -> Colour:
     return tuple(float(x + (y - x) * share) for x, y in zip(a, b))  # type: ignore[return-value]
 
 
-def _lay(under: Float32, over: Float32, distance: Float32, soft_m: float = 0.001) -> None:
+def _lay(
+    under: Float32, over: Float32, distance: NDArray[np.floating], soft_m: float = 0.001
+) -> None:
     """Put a layer over the colours where its signed distance is positive (in place)."""
     share = np.clip(distance / soft_m + 0.5, 0.0, 1.0)[:, None].astype(np.float32)
     under += (over - under) * share
@@ -147,7 +165,8 @@ def _skin(
     front = fields.z > ez - 0.05
     face = front & (fields.head > 0.5)
     lip = np.asarray(palette.skin, dtype=np.float32) * np.array([0.80, 0.52, 0.52], np.float32)
-    share = np.clip((0.0085 - fields.lips) / 0.003, 0.0, 1.0) * face
+    reach = 0.0088 * np.clip(1.15 - (x / np.float32(landmarks.mouth_x)) ** 2, 0.0, 1.0)
+    share = np.clip((reach - fields.lips) / 0.003, 0.0, 1.0) * face
     colours += (lip - colours) * share[:, None].astype(np.float32)
     arch = ey + 0.021 - 9.0 * (x - ex) ** 2
     brow = (np.abs(y - arch) < 0.0035 * (1 - ((x - ex) / 0.026) ** 2)) & (np.abs(x - ex) < 0.024)
@@ -155,7 +174,7 @@ def _skin(
     hair = np.asarray(palette.hair, dtype=np.float32)
     colours[brow] = colours[brow] * np.float32(0.3) + hair * np.float32(0.7)
     rim = face & (fields.eye == 0) & (np.hypot(x - ex, 1.6 * (y - ey)) < 0.0185)
-    colours[rim] *= np.float32(0.82)
+    colours[rim] *= np.float32(0.90)
     return _eyes(colours, fields, palette, landmarks)
 
 
@@ -164,9 +183,9 @@ def _eyes(colours: Float32, fields: Fields, palette: Palette, landmarks: Landmar
     eye = fields.eye > 0.02
     radius = np.hypot(np.abs(fields.x) - ex, fields.y - ey)
     colours[eye] = (0.93, 0.92, 0.90)
-    colours[eye & (radius < 0.0066)] = np.asarray(palette.iris, dtype=np.float32)
-    colours[eye & (radius < 0.0066) & (radius > 0.0056)] *= np.float32(0.5)
-    colours[eye & (radius < 0.0028)] = (0.03, 0.03, 0.03)
+    colours[eye & (radius < 0.0062)] = np.asarray(palette.iris, dtype=np.float32)
+    colours[eye & (radius < 0.0062) & (radius > 0.0054)] *= np.float32(0.5)
+    colours[eye & (radius < 0.0024)] = (0.03, 0.03, 0.03)
     glint = np.hypot(fields.x - np.sign(fields.x) * ex - 0.0018, fields.y - ey - 0.0018)
     colours[eye & (glint < 0.001)] = (1.0, 1.0, 1.0)
     colours[(fields.eye > 0) & (fields.eye < 0.12)] = (0.22, 0.14, 0.12)
@@ -230,7 +249,7 @@ def _cloth(
 def _shoes(fields: Fields, palette: Palette, grain: Float32) -> Float32:
     colours = _flat(palette.shoes, len(fields.x)) * (1 + 0.03 * grain)[:, None]
     ramp = fields.shoe
-    laces = (np.abs(fields.x - np.sign(fields.x) * 0.0) >= 0) & (ramp > 0.12) & (ramp < 0.42)
+    laces = (ramp > 0.12) & (ramp < 0.42)
     lace_rows = (ramp * 26) % 1 < 0.35
     front = fields.z > 0.09
     light = np.asarray(palette.sole, dtype=np.float32)

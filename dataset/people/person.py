@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def generator_for(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def open_studio(texture_size: int) -> tuple[Studio, object]:
+def open_studio(texture_size: int) -> tuple[Studio, Any]:
     """Load the body model once; return the shared data and the model (for `plan_person`)."""
     model = load_anny()
     body = build_template(model)
@@ -122,14 +123,14 @@ def draw_phenotype(seed: int) -> dict[str, float]:
         "gender": gender,
         "age": age,
         "muscle": generator.uniform(0.25, 0.85),
-        "weight": np.clip(generator.normal(0.46, 0.17), 0.18, 0.86),
-        "height": generator.uniform(0.18, 0.80),
+        "weight": np.clip(generator.normal(0.50, 0.19), 0.20, 0.92),
+        "height": generator.uniform(0.10, 0.58),
         "proportions": generator.uniform(0.35, 0.95),
     }
     return {name: round(float(value), 4) for name, value in values.items()}
 
 
-def plan_person(seed: int, model: object, landmarks: Landmarks) -> PersonPlan:
+def plan_person(seed: int, model: Any, landmarks: Landmarks) -> PersonPlan:
     """Draw everything random about the person with this seed."""
     phenotype = draw_phenotype(seed)
     clearance = 24.0 * max(0.0, phenotype["weight"] - 0.45) + 4.0 * phenotype["muscle"] - 2.0
@@ -179,22 +180,16 @@ def make_person(studio: Studio, plan: PersonPlan, vertex_count: int) -> Person:
         ),
         texture=texture,
         joints=_joints(body, rest, bones, shift),
-        height_m=float(np.ptp(rest.vertices[np.unique(body.faces[:, 0][_is_skin(body)]), 1])),
+        height_m=float(np.ptp(rest.vertices[:, 1])),
     )
 
 
-def _is_skin(body: BodyTemplate) -> NDArray[np.bool_]:
-    return body.faces[:, 0] < len(body.template)
-
-
-def _posed_surface(
-    studio: Studio, plan: PersonPlan, rest: RestShape, bones: BonePose
-) -> FineMesh:
+def _posed_surface(studio: Studio, plan: PersonPlan, rest: RestShape, bones: BonePose) -> FineMesh:
     """Return the closed base mesh, posed, smoothed where cloth lies; unused vertices dropped."""
     body = studio.body
     points, weights = [rest.vertices], [body.bone_weights]
-    points.append(body.cap_rows @ rest.vertices)  # type: ignore[operator]
-    weights.append(body.cap_rows @ body.bone_weights)  # type: ignore[operator]
+    points.append(body.cap_rows @ rest.vertices)
+    weights.append(body.cap_rows @ body.bone_weights)
     for layout in body.shoes:
         foot = body.bone(f"foot.{layout.side[0].upper()}")
         points.append(shoe_vertices(layout, rest.vertices))
@@ -203,12 +198,12 @@ def _posed_surface(
     faces = compact.reshape(body.faces.shape)
     fields = studio.fields[used]
     inside = regions(split_fields(fields), plan.outfit, studio.landmarks)
-    cloth = np.maximum(smooth_step(inside.shirt, 0.0, 0.03), smooth_step(inside.trousers, 0.0, 0.03))
+    cloth = smooth_step(np.maximum(inside.shirt, inside.trousers), 0.0, 0.03)
     smooth = _smoother(faces, len(used), cloth)
     vertices, bone_weights = np.concatenate(points)[used], np.concatenate(weights)[used]
     vertices = _smooth_along_normals(vertices, faces, smooth, _CLOTH_SMOOTHING_ROUNDS)
     for _ in range(_CLOTH_SMOOTHING_ROUNDS):
-        bone_weights = smooth @ bone_weights  # type: ignore[operator]
+        bone_weights = smooth @ bone_weights
     posed = skin(vertices, bone_weights, rest.bone_heads, bones)
     posed = _smooth_along_normals(posed, faces, smooth, 4)
     used_uvs, compact_uvs = np.unique(body.uv_faces, return_inverse=True)
@@ -222,17 +217,17 @@ def _posed_surface(
 
 
 def _smooth_along_normals(
-    vertices: FloatArray, faces: NDArray[np.int64], smooth: object, rounds: int
+    vertices: FloatArray, faces: NDArray[np.int64], smooth: Any, rounds: int
 ) -> FloatArray:
     """Smooth without moving vertices along the surface, which would bend the patterns."""
     for _ in range(rounds):
         normals = vertex_normals(vertices, faces)
-        step = smooth @ vertices - vertices  # type: ignore[operator]
+        step = smooth @ vertices - vertices
         vertices = vertices + normals * (step * normals).sum(axis=1, keepdims=True)
     return vertices
 
 
-def _smoother(faces: NDArray[np.int64], count: int, share: FloatArray) -> object:
+def _smoother(faces: NDArray[np.int64], count: int, share: FloatArray) -> Any:
     """Return the (N, N) sparse matrix of one Laplacian step, weighted by (N,) share 0..1."""
     from scipy.sparse import coo_matrix, diags
 
@@ -244,12 +239,10 @@ def _smoother(faces: NDArray[np.int64], count: int, share: FloatArray) -> object
     return (diags(1 - step) + diags(step) @ mean).tocsr()
 
 
-def _joints(
-    body: BodyTemplate, rest: RestShape, bones: BonePose, shift: FloatArray
-) -> FloatArray:
+def _joints(body: BodyTemplate, rest: RestShape, bones: BonePose, shift: FloatArray) -> FloatArray:
     joints = np.ones((JOINT_COUNT, 4))
     posed = skin(rest.vertices, body.bone_weights, rest.bone_heads, bones)
-    surface = body.keypoint_rows @ posed  # type: ignore[operator]
+    surface = body.keypoint_rows @ posed
     for row, name in enumerate(body.surface_joints):
         joints[JOINT_INDEX[name], :3] = surface[row]
     for name, index in JOINT_INDEX.items():

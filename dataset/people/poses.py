@@ -31,7 +31,7 @@ HAND_SHAPES: dict[str, tuple[tuple[float, float, float], ...]] = {
 class ArmAngles:
     """One arm, degrees; see the module for zero and sign."""
 
-    elevation: float = 14.0
+    elevation: float = 11.0
     azimuth: float = 80.0
     twist: float = 5.0
     elbow: float = 14.0
@@ -103,9 +103,10 @@ _JITTER_DEG: dict[str, float] = {
     "turn": 3.0, "pelvis_tilt": 1.0, "head_nod": 4.0, "head_turn": 8.0, "head_tilt": 3.0,
 }  # fmt: skip
 
+_SHRUG_ARM = ArmAngles(elevation=26, azimuth=78, elbow=88, pronation=-60, twist=-25, hand="open")
 _SIT = LegAngles(flexion=84, abduction=9, twist=4, knee=86)
 _HIP_HAND = ArmAngles(
-    elevation=42, azimuth=112, twist=55, elbow=92, pronation=40, wrist=-10, hand="relaxed"
+    elevation=42, azimuth=113, twist=46, elbow=94, pronation=40, wrist=-10, hand="relaxed"
 )
 
 POSES: tuple[Pose, ...] = (
@@ -119,7 +120,7 @@ POSES: tuple[Pose, ...] = (
     ),
     Pose(
         name="walk_left",
-        left_arm=ArmAngles(elevation=24, azimuth=160 - 50, twist=5, elbow=16),
+        left_arm=ArmAngles(elevation=24, azimuth=110, twist=5, elbow=16),
         right_arm=ArmAngles(elevation=28, azimuth=25, elbow=26),
         left_leg=LegAngles(flexion=24, knee=6, foot_pitch=-12),
         right_leg=LegAngles(flexion=-16, knee=22, foot_pitch=32),
@@ -133,18 +134,25 @@ POSES: tuple[Pose, ...] = (
         spine=SpineAngles(side=2, head_tilt=-4),
         left_leg=LegAngles(abduction=5),
     ),
-    Pose(name="hands_on_hips", left_arm=_HIP_HAND, right_arm=_HIP_HAND,
-         left_leg=LegAngles(abduction=7), right_leg=LegAngles(abduction=7)),
+    Pose(
+        name="hands_on_hips",
+        left_arm=_HIP_HAND,
+        right_arm=_HIP_HAND,
+        left_leg=LegAngles(abduction=7),
+        right_leg=LegAngles(abduction=7),
+    ),
     Pose(
         name="arms_up",
         left_arm=ArmAngles(elevation=152, azimuth=84, elbow=14, hand="open"),
         right_arm=ArmAngles(elevation=152, azimuth=84, elbow=14, hand="open"),
         spine=SpineAngles(bend=-4, head_nod=-8),
-        left_leg=LegAngles(abduction=6), right_leg=LegAngles(abduction=6),
+        left_leg=LegAngles(abduction=6),
+        right_leg=LegAngles(abduction=6),
     ),
     Pose(
         name="sit",
-        left_leg=_SIT, right_leg=_SIT,
+        left_leg=_SIT,
+        right_leg=_SIT,
         left_arm=ArmAngles(elevation=34, azimuth=22, twist=10, elbow=48, pronation=55),
         right_arm=ArmAngles(elevation=34, azimuth=22, twist=10, elbow=48, pronation=55),
         spine=SpineAngles(bend=8, pelvis_tilt=-4, head_nod=2),
@@ -158,7 +166,9 @@ POSES: tuple[Pose, ...] = (
     Pose(
         name="explain",
         left_arm=ArmAngles(elevation=26, azimuth=55, twist=8, elbow=82, pronation=-35, hand="open"),
-        right_arm=ArmAngles(elevation=24, azimuth=52, twist=2, elbow=70, pronation=-40, hand="open"),
+        right_arm=ArmAngles(
+            elevation=24, azimuth=52, twist=2, elbow=70, pronation=-40, hand="open"
+        ),
         spine=SpineAngles(bend=3, head_nod=5),
     ),
     Pose(
@@ -197,13 +207,15 @@ POSES: tuple[Pose, ...] = (
         name="t_pose_relaxed",
         left_arm=ArmAngles(elevation=78, azimuth=84, elbow=12, pronation=50),
         right_arm=ArmAngles(elevation=78, azimuth=84, elbow=12, pronation=50),
-        left_leg=LegAngles(abduction=6), right_leg=LegAngles(abduction=6),
+        left_leg=LegAngles(abduction=6),
+        right_leg=LegAngles(abduction=6),
     ),
     Pose(
         name="stand_easy",
         left_arm=ArmAngles(elevation=17, azimuth=58, elbow=26, pronation=30),
         right_arm=ArmAngles(elevation=21, azimuth=88, elbow=10, pronation=5),
-        left_leg=LegAngles(abduction=7, twist=8), right_leg=LegAngles(abduction=5),
+        left_leg=LegAngles(abduction=7, twist=8),
+        right_leg=LegAngles(abduction=5),
         spine=SpineAngles(twist=5, head_turn=14),
     ),
     Pose(
@@ -216,7 +228,9 @@ POSES: tuple[Pose, ...] = (
     ),
     Pose(
         name="greet_left",
-        left_arm=ArmAngles(elevation=52, azimuth=52, twist=-12, elbow=72, pronation=25, hand="open"),
+        left_arm=ArmAngles(
+            elevation=52, azimuth=52, twist=-12, elbow=72, pronation=25, hand="open"
+        ),
         right_arm=ArmAngles(elevation=16, azimuth=76, elbow=16),
         left_leg=LegAngles(abduction=4, flexion=6, knee=10, foot_pitch=2),
         spine=SpineAngles(bend=2, head_nod=3, head_tilt=3),
@@ -236,11 +250,11 @@ POSES: tuple[Pose, ...] = (
     ),
     Pose(
         name="shrug",
-        left_arm=ArmAngles(elevation=26, azimuth=78, elbow=88, pronation=-60, twist=-25, hand="open"),
-        right_arm=ArmAngles(elevation=26, azimuth=78, elbow=88, pronation=-60, twist=-25, hand="open"),
+        left_arm=_SHRUG_ARM,
+        right_arm=_SHRUG_ARM,
         spine=SpineAngles(head_tilt=6, head_nod=3),
     ),
-)  # fmt: skip
+)
 """Pose number i is taken by the people whose seed is i modulo the length of this table."""
 
 

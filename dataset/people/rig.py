@@ -81,11 +81,12 @@ def pose_bones(body: BodyTemplate, rest: RestShape, pose: Pose) -> BonePose:
     pelvis = rotation_y(spine.turn) @ rotation_x(spine.pelvis_tilt)
     fixed: dict[str, tuple[str | None, FloatArray]] = {"root": (None, pelvis)}
     step = rotation_y(spine.twist / 5) @ rotation_z(spine.side / 5) @ rotation_x(spine.bend / 5)
-    relative = {name: step for name in _SPINE}
+    relative = dict.fromkeys(_SPINE, step)
     nod = rotation_y(spine.head_turn / 4) @ rotation_z(spine.head_tilt / 4)
     nod = nod @ rotation_x(spine.head_nod / 4)
-    relative |= {name: nod for name in _NECK}
-    for side, arm, leg in (("L", pose.left_arm, pose.left_leg), ("R", pose.right_arm, pose.right_leg)):
+    relative |= dict.fromkeys(_NECK, nod)
+    limbs = (("L", pose.left_arm, pose.left_leg), ("R", pose.right_arm, pose.right_leg))
+    for side, arm, leg in limbs:
         _arm_rotations(head, side, arm, fixed, relative)
         _leg_rotations(head, side, leg, spine.turn, fixed)
     return _chain(body, rest.bone_heads, fixed, relative)

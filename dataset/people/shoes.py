@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.people.capping import ring_faces
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -53,14 +55,12 @@ def shoe_layout(
     uv_radius: float = 0.076,
 ) -> ShoeLayout:
     """Number the vertices, uvs and triangles of a shoe patch (see `ShoeLayout`)."""
-    from dataset.people.anatomy import ring_faces
-
     count = len(loop)
     ring_count = len(_UPPER_LEVELS) + len(_SOLE_RINGS)
     index = [first_vertex + k * count + np.arange(count) for k in range(ring_count)]
-    faces, _ = ring_faces([loop, *index], first_vertex + ring_count * count)
+    faces = ring_faces([loop, *index], first_vertex + ring_count * count)
     uv_index = [first_uv + k * count + np.arange(count) for k in range(ring_count + 1)]
-    uv_faces, _ = ring_faces(uv_index, first_uv + (ring_count + 1) * count)
+    uv_faces = ring_faces(uv_index, first_uv + (ring_count + 1) * count)
     level = np.arange(ring_count + 2) / (ring_count + 1)
     angle = 2 * np.pi * np.arange(count) / count
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -28,9 +28,7 @@ def is_complete(folder: Path) -> bool:
     return (folder / "metadata.json").is_file()
 
 
-def write_person(
-    person: Person, plan: PersonPlan, folder: Path, split: str | None = None
-) -> None:
+def write_person(person: Person, plan: PersonPlan, folder: Path, split: str | None = None) -> None:
     """Write a person's folder: OBJ, MTL, PNG, joints.json, metadata.json.
 
     Args:
@@ -67,9 +65,7 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
         path.replace(folder / path.name)
 
 
-def _metadata(
-    person: Person, plan: PersonPlan, name: str, split: str | None
-) -> dict[str, object]:
+def _metadata(person: Person, plan: PersonPlan, name: str, split: str | None) -> dict[str, object]:
     palette, outfit = plan.palette, plan.outfit
     metadata: dict[str, object] = {
         "layout": LAYOUT,
