@@ -13,16 +13,7 @@ from numpy.typing import NDArray
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
 from eval.metrics import Occupancy
 from eval.normal_maps import NormalRenderer, NormalViews, TwoSidedNormals, normalised_from_cm
-from eval.pictures import (
-    Crop,
-    SamplePictures,
-    SidePictures,
-    crop_around,
-    cropped,
-    depth_picture,
-    normals_picture,
-    turn_pictures,
-)
+from eval.pictures import SamplePictures, SidePictures
 from eval.protocol import (
     Failure,
     Results,
@@ -47,9 +38,8 @@ from tools.baselines import (
     scan_surface,
     true_maps,
 )
+from tools.sample_pictures import Painter
 
-PICTURE_CELL = 384
-SCAN_NAME = "Scan"
 ALL_METHODS = "all"
 
 # What one bad sample may raise: unusable input and shapes, a network or a file that fails.
@@ -267,8 +257,11 @@ class Scorer:
     ) -> None:
         reader, view = body.reader, ref.view
         key = SampleKey(ref.scan_id, ref.subject, view, reader.yaw_deg(view))
-        truth = Truth(key, body.surface, body.normals_of_pose(reader.pose(view)), body.inside)
-        painter = _Painter(body, view, truth) if pictured or overview else None
+        scan_views = body.normals_of_pose(reader.pose(view))
+        truth = Truth(key, body.surface, scan_views, body.inside)
+        painter = None
+        if pictured or overview:
+            painter = Painter(reader, view, scan_views, body.to_normalised)
         sides = []
         for name, reconstruct in self._methods.items():
             try:
@@ -292,7 +285,7 @@ class Scorer:
         reconstruct: Reconstruct,
         body: _Body,
         truth: Truth,
-        painter: _Painter | None,
+        painter: Painter | None,
     ) -> tuple[SampleScore, SidePictures | None]:
         reader, view = body.reader, truth.key.view
         begin = time.perf_counter()
@@ -313,62 +306,3 @@ class Scorer:
 
 def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:
     return Failure(method, ref.scan_id, ref.view, str(error) or type(error).__name__)
-
-
-class _Painter:
-    """Draws one sample: the same crops and the same depth range for every row."""
-
-    def __init__(self, body: _Body, view: int, truth: Truth) -> None:
-        if truth.normals is None:
-            raise ValueError("normals: expected the scan's normals for pictures, got None")
-        reader = body.reader
-        self._image = reader.read("image/front", view)
-        self._normals = TwoSidedNormals(
-            reader.read("normal/front", view),
-            reader.read("normal/back", view),
-            person_mask(reader, view),
-        )
-        self._maps = true_maps(reader, view)
-        self._views = truth.normals
-        self._cm_per_unit = 1.0 / float(np.cbrt(np.linalg.det(body.to_normalised[:3, :3])))
-        self._crop = crop_around(self._maps.mask)
-        self._turn_crop = crop_around(truth.normals.masks)
-        mask = self._maps.mask
-        depths = [self._depth_cm(side)[mask] for side in (self._maps.front, self._maps.back)]
-        if not mask.any():
-            raise ValueError(f"{reader.path}: expected person pixels in view {view}, found none")
-        self._range = float(depths[0].min()), float(depths[1].max())
-
-    def _depth_cm(self, ray_distance: NDArray[np.floating]) -> NDArray[np.float64]:
-        return (np.asarray(ray_distance, dtype=np.float64) - 1.0) * self._cm_per_unit
-
-    def side(
-        self, name: str, maps: DepthMaps, normals: TwoSidedNormals, views: NormalViews
-    ) -> SidePictures:
-        """Return the row of pictures of one method or of the scan."""
-
-        def depth(ray_distance: NDArray[np.floating]) -> NDArray[np.uint8]:
-            picture = depth_picture(self._depth_cm(ray_distance), maps.mask, *self._range)
-            return cropped(picture, self._crop, PICTURE_CELL)
-
-        def normal(values: NDArray[np.floating], is_back: bool) -> NDArray[np.uint8]:
-            picture = normals_picture(values, normals.mask, is_back)
-            return cropped(picture, self._crop, PICTURE_CELL)
-
-        return SidePictures(
-            name=name,
-            normal_front=normal(normals.front, False),
-            normal_back=normal(normals.back, True),
-            depth_front=depth(maps.front),
-            depth_back=depth(maps.back),
-            turns=turn_pictures(views, self._turn_crop, PICTURE_CELL),
-        )
-
-    def sample(self, methods: tuple[SidePictures, ...]) -> SamplePictures:
-        """Return all pictures of the sample."""
-        return SamplePictures(
-            image=cropped(self._image, Crop(0.0, 0.0, 1.0), PICTURE_CELL),
-            scan=self.side(SCAN_NAME, self._maps, self._normals, self._views),
-            methods=methods,
-            depth_range_cm=self._range,
-        )

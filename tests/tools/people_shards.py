@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.shard_index import ShardEntry, ShardIndex, file_digest, shard_path, write_index
-from dataset.shard_index import write_splits
+from dataset.shard_index import (
+    ShardEntry,
+    ShardIndex,
+    file_digest,
+    shard_path,
+    write_index,
+    write_splits,
+)
 from dataset.shard_writer import ShardHeader, ShardWriter, ViewRecord
 from dataset.shards import ShardSet
 from render.camera import Camera, camera_from_normalised, normalised_from_scan, transform_points
