@@ -11,7 +11,7 @@ _SIZE = 256
 
 def plain(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Paint or plaster: one colour (sRGB 0..1) with faint spots."""
-    return _bytes(colour * (1.0 + 0.03 * _cloud(rng, 8) + 0.015 * _cloud(rng, 96))[..., None])
+    return _bytes(colour * (1.0 + 0.01 * _cloud(rng, 6) + 0.012 * _cloud(rng, 96))[..., None])
 
 
 def stripes(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -59,8 +59,13 @@ def checks(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.
     return _bytes(colour * np.where(joint, 0.7, tone)[..., None])
 
 
-def carpet(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A carpet or cloth with fine noise and perhaps a border."""
+def cloth(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A carpet or cover with fine noise."""
+    return _bytes(colour * (1.0 + 0.07 * _cloud(rng, 128) + 0.03 * _cloud(rng, 10))[..., None])
+
+
+def rug(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A rug with fine noise and perhaps a border."""
     image = colour * (1.0 + 0.07 * _cloud(rng, 128) + 0.05 * _cloud(rng, 10))[..., None]
     if rng.random() < 0.5:
         y, x = np.abs(np.mgrid[0:_SIZE, 0:_SIZE] / _SIZE - 0.5)

@@ -32,7 +32,7 @@ class Room:
         half: (3,) half the width, the whole height, half the depth.
         window_position: (3,) middle of the window.
         furniture: (N, 4) footprints on the floor: lowest x, lowest z, highest x, highest z.
-        window_material, lamp_position: the number of the window's texture; (3,).
+        lamp_position: (3,).
     """
 
     builder: BoxBuilder
@@ -87,7 +87,7 @@ def _add_shell(builder: BoxBuilder, half: NDArray[np.float64], rng: np.random.Ge
     paint = wall_paints[int(rng.integers(len(wall_paints)))]
     accent_tone = wall_tone if rng.random() < 0.5 else _muted(rng, 0.3, 0.95)
     accent = builder.material(paint(rng, accent_tone))
-    floor_kind = (textures.planks, textures.planks, textures.checks, textures.carpet)
+    floor_kind = (textures.planks, textures.planks, textures.checks, textures.cloth)
     wood = np.array([0.62, 0.45, 0.30]) * rng.uniform(0.6, 1.4)
     kind = floor_kind[int(rng.integers(len(floor_kind)))]
     tone = wood if kind is textures.planks else _muted(rng, 0.3, 0.8)
@@ -121,7 +121,9 @@ def _add_window(
         builder.quad([left, bottom, -z + 0.01], [width, 0, 0], [0, height, 0], material)
         if rng.random() < 0.5:
             for start in (left - 0.35, left + width):
-                builder.box([start, 0.05, -z + 0.02], [start + 0.35, y - 0.1, -z + 0.1], curtain, 0.5)
+                builder.box(
+                    [start, 0.05, -z + 0.02], [start + 0.35, y - 0.1, -z + 0.1], curtain, 0.5
+                )
         return np.array([left + width / 2, bottom + height / 2, -z + 0.3])
     side = -1.0 if place == 1 else 1.0
     near = rng.uniform(-z + 0.4, max(-z + 0.5, z - width - 1.0))
@@ -163,7 +165,7 @@ def _add_furniture(
         material = builder.material(textures.painting(rng))
         builder.quad([left, bottom, -z + 0.02], [size[0], 0, 0], [0, size[1], 0], material)
     if rng.random() < 0.5:
-        rug = builder.material(textures.carpet(rng, _muted(rng, 0.2, 0.8)))
+        rug = builder.material(textures.rug(rng, _muted(rng, 0.2, 0.8)))
         size, middle = rng.uniform(1.2, 2.2, 2), rng.uniform(-0.6, 0.6, 2)
         low = np.array([middle[0] - size[0] / 2, 0.005, middle[1] + size[1] / 2])
         builder.quad(low, [size[0], 0, 0], [0, 0, -size[1]], rug)
@@ -174,7 +176,7 @@ def _sofa(
     builder: BoxBuilder, low: NDArray[np.float64], width: float, depth: float,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    cloth = builder.material(textures.carpet(rng, _muted(rng, 0.2, 0.8)))
+    cloth = builder.material(textures.cloth(rng, _muted(rng, 0.2, 0.8)))
     depth = max(depth, 0.7)
     seat, back, arm = rng.uniform(0.38, 0.46), rng.uniform(0.7, 0.9), 0.16
     builder.box(low + [0, 0.06, 0], low + [width, seat, depth], cloth)
@@ -204,13 +206,13 @@ def _table(
     builder.box(low + [0, height - 0.04, 0], low + [width, height, depth], wood)
     for right in (0.0, width - 0.05):
         for near in (0.0, depth - 0.05):
-            builder.box(low + [right, 0, near], low + [right + 0.05, height - 0.04, near + 0.05], wood)
+            builder.box(
+                low + [right, 0, near], low + [right + 0.05, height - 0.04, near + 0.05], wood
+            )
     thing = builder.material(textures.plain(rng, _muted(rng, 0.1, 0.9)))
     start = rng.uniform(0.0, max(0.01, width - 0.4))
     size = rng.uniform(0.08, 0.35, 2)
-    builder.box(
-        low + [start, height, 0.1], low + [start + size[0], height + size[1], 0.3], thing
-    )
+    builder.box(low + [start, height, 0.1], low + [start + size[0], height + size[1], 0.3], thing)
 
 
 def _cabinet(

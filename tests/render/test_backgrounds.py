@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from render.backgrounds import BackgroundError, BackgroundSource
+from render.compositing import composite, premultiply, resize_cover_crop
+from render.context import OffscreenContext
+
+
+def _folder(root: Path) -> Path:
+    for index, (category, size) in enumerate([("bar", (80, 60)), ("attic", (40, 90))]):
+        (root / category).mkdir(parents=True)
+        pixels = np.random.default_rng(index).integers(0, 255, (size[1], size[0], 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(root / category / "a.png")
+    return root
+
+
+def test_composition_is_the_rounded_mix_of_person_and_background() -> None:
+    rng = np.random.default_rng(0)
+    lit, background = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    coverage = rng.integers(0, 256, (32, 32)).astype(np.uint8)
+    alpha = coverage[..., None] / 255.0
+    expected = np.rint(lit * alpha) + np.rint(background * (1.0 - alpha))
+    made = composite(premultiply(lit, coverage), coverage, background)
+    np.testing.assert_array_equal(made, expected)
+
+
+def test_full_and_no_coverage_give_the_person_and_the_background_unchanged() -> None:
+    lit, background = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    full, none = np.full((8, 8), 255, np.uint8), np.zeros((8, 8), np.uint8)
+    np.testing.assert_array_equal(composite(premultiply(lit, full), full, background), lit)
+    np.testing.assert_array_equal(composite(premultiply(lit, none), none, background), background)
+
+
+def test_white_on_white_stays_white_at_every_coverage() -> None:
+    white = np.full((1, 256, 3), 255, np.uint8)
+    coverage = np.arange(256, dtype=np.uint8)[None]
+    assert (composite(premultiply(white, coverage), coverage, white) == 255).all()
+
+
+def test_composition_of_different_sizes_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        premultiply(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8))
+
+
+def test_a_crop_covers_the_square_from_within_the_picture() -> None:
+    image = np.zeros((40, 100, 3), np.uint8)
+    image[..., 0] = np.arange(100)
+    for seed in range(10):
+        cut = resize_cover_crop(image, 32, np.random.default_rng(seed))
+        left, top, width, height = cut.crop
+        assert cut.pixels.shape == (32, 32, 3)
+        assert width == height and 40 / 1.4 - 1 <= width <= 40
+        assert 0 <= left <= 100 - width and 0 <= top <= 40 - height
+        assert cut.pixels[:, 16, 0].mean() == pytest.approx(left + width / 2, abs=1.0)
+
+
+def test_the_same_seed_draws_the_same_picture_with_its_name_and_crop(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "images")
+    one = BackgroundSource(root).draw(np.random.default_rng(4), 24)
+    two = BackgroundSource(root).draw(np.random.default_rng(4), 24)
+    np.testing.assert_array_equal(one.pixels, two.pixels)
+    assert one.id == two.id and one.id in ("bar/a.png", "attic/a.png")
+    np.testing.assert_array_equal(one.crop, two.crop)
+    ids = {BackgroundSource(root).draw(np.random.default_rng(s), 24).id for s in range(12)}
+    assert ids == {"bar/a.png", "attic/a.png"}
+
+
+def test_pictures_that_cannot_be_decoded_are_skipped_and_counted(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "images")
+    (root / "broken.jpg").write_bytes(b"not a picture")
+    whole = (root / "bar" / "a.png").read_bytes()
+    (root / "cut.png").write_bytes(whole[: len(whole) // 2])
+    source = BackgroundSource(root)
+    ids = {source.draw(np.random.default_rng(seed), 16).id for seed in range(40)}
+    assert ids == {"bar/a.png", "attic/a.png"}
+    assert source.skipped == {"broken.jpg", "cut.png"}
+
+
+def test_a_grey_picture_and_one_with_alpha_become_rgb(tmp_path: Path) -> None:
+    for mode in ("L", "RGBA", "P"):
+        folder = tmp_path / mode
+        folder.mkdir()
+        Image.new(mode, (20, 20), 120 if mode != "RGBA" else (1, 2, 3, 9)).save(folder / "a.png")
+        drawn = BackgroundSource(folder).draw(np.random.default_rng(0), 8)
+        assert drawn.pixels.shape == (8, 8, 3) and drawn.pixels.dtype == np.uint8
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("render.backgrounds.LARGEST_PIXELS", 50 * 50)
+    source = BackgroundSource(_folder(tmp_path / "images"))
+    with pytest.raises(BackgroundError, match="decoded"):
+        source.draw(np.random.default_rng(0), 16)
+    assert len(source.skipped) == 2
+
+
+def test_a_missing_or_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BackgroundError, match="gone"):
+        BackgroundSource(tmp_path / "gone")
+    with pytest.raises(BackgroundError, match="found none"):
+        BackgroundSource(tmp_path)
+
+
+def test_rooms_depend_on_the_seed_alone_and_fill_the_picture(context: OffscreenContext) -> None:
+    with BackgroundSource(None, context) as source:
+        one, other = (source.draw(np.random.default_rng(seed), 96) for seed in (1, 2))
+        again = source.draw(np.random.default_rng(1), 96)
+    np.testing.assert_array_equal(one.pixels, again.pixels)
+    assert one.id == again.id != other.id
+    for room in (one, other):
+        assert room.pixels.shape == (96, 96, 3)
+        assert 40 < room.pixels.mean() < 215
+        assert room.pixels.std() > 8
+        # Nothing of the clear colour shows: the room is closed.
+        assert (room.pixels.max(axis=-1) > 0).mean() > 0.999
+    assert np.abs(one.pixels.astype(int) - other.pixels).mean() > 5
