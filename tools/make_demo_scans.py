@@ -143,12 +143,14 @@ def make_people(config: DemoScanConfig) -> tuple[int, int]:
     missing = [n for n, f in enumerate(folders) if config.overwrite or not is_complete(f)]
     if not missing:
         return 0, config.count
+    print("loading the body model (a minute or two the first time on a machine)", file=sys.stderr)
+    studio, model = open_studio(config.texture)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DemoScanError(f"--out: cannot make the folder {config.out}: {error}") from error
-    print("loading the body model (a minute or two the first time on a machine)", file=sys.stderr)
-    studio, model = open_studio(config.texture)
+        raise DemoScanError(
+            f"--out: expected a folder that can be made, got {config.out}: {error}"
+        ) from error
     tasks = [
         delayed(_make_one)(
             studio,

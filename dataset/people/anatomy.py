@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dataset.joints import JOINT_NAMES
 from dataset.people.capping import Caps
 from dataset.people.shoes import ShoeLayout, shoe_layout
+from render.errors import UserInputError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -52,6 +53,10 @@ _BONE_JOINTS = {
     "ring": "finger4-2",
     "pinky": "finger5-2",
 }
+
+
+class BodyModelError(UserInputError):
+    """The body model is not available."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +113,17 @@ def load_anny() -> Any:
 
     Returns:
         An `anny.Anny` model with 104 bones, float64, on the CPU.
-    """
-    import anny
 
+    Raises:
+        BodyModelError: anny is not installed.
+    """
+    try:
+        import anny
+    except ModuleNotFoundError as error:
+        raise BodyModelError(
+            "demo people: expected the package anny, found no module "
+            f'{error.name}; install it with: pip install "2k2k-toolkit[people]"'
+        ) from error
     return anny.Anny(skinning_method="lbs")
 
 

@@ -129,6 +129,14 @@ def test_an_out_that_is_a_file_is_refused(
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_without_the_body_model_one_sentence_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "anny", None)
+    assert main(["--out", str(tmp_path / "x"), *SMALL]) == 2
+    assert 'pip install "2k2k-toolkit[people]"' in capsys.readouterr().err
+
+
 def test_obj_text_of_a_triangle_is_as_written_by_hand() -> None:
     mesh = FineMesh(
         vertices=np.array([[0.0, -1e-9, 0], [1.25, 0, 0], [0, 0.1234567, 0]]),
