@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
-from eval.metrics import p2s_pred_to_scan_cm
-from eval.protocol import sample_rng
 from eval.surfaces import Surface
 from model.meshing import DepthMaps, mesh_in_scan_frame, stitch
-from render.camera import Camera
+from render.camera import Camera, transform_points
 
 MEAN_VIEWS = 64
 FIT_VIEWS = 8
-FIT_POINTS = 2_000
+FIT_FACES = 4_000
 FIT_STEPS = 40
 FIT_RESOLUTION = 256
 
@@ -154,14 +152,53 @@ def fit_flat_card(shards: ShardSet, limit: int = MEAN_VIEWS) -> FlatCard:
 
 @dataclass(frozen=True)
 class _FitView:
-    mask: NDArray[np.bool_]
+    """A training view, prepared so that no step of the fit has to mesh it again.
+
+    Attributes:
+        directions: (V, 3) unit rays of the meshed silhouette's vertices, camera frame.
+        signed_roots: (V,) sqrt(t), negative on the front.
+        faces: (K, 3) faces at which P2S is measured.
+        cm_from_camera: (4, 4), to the scan frame in centimetres.
+        scan: the scan.
+    """
+
+    directions: NDArray[np.float64]
+    signed_roots: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    cm_from_camera: NDArray[np.float64]
     scan: Surface
-    reader: ShardReader
-    view: int
+
+    def p2s_cm(self, offset: float, scale: float) -> float:
+        """Return P2S, prediction to scan, with every chosen face weighted by its area.
+
+        The faces stay the same from step to step, so the value changes smoothly.
+        """
+        points = self.directions * (offset + scale * self.signed_roots)[:, None]
+        corners = transform_points(self.cm_from_camera, points)[self.faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        distances = self.scan.distances(corners.mean(axis=1))
+        return float(np.average(distances, weights=np.linalg.norm(normals, axis=1)))
+
+
+def _fit_view(mask: NDArray[np.bool_], reader: ShardReader, view: int) -> _FitView:
+    size = min(FIT_RESOLUTION, mask.shape[0])
+    share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    camera = Camera(size, reader.camera.fov_deg)
+    mesh = stitch(InflatedSilhouette(1.0, 1.0).maps(np.asarray(share >= 0.5), camera), camera)
+    distances = np.linalg.norm(mesh.vertices, axis=1)
+    faces = np.asarray(mesh.faces, dtype=np.int64)
+    to_cm = np.diag([reader.unit_cm] * 3 + [1.0])
+    return _FitView(
+        directions=np.asarray(mesh.vertices) / distances[:, None],
+        signed_roots=distances - 1.0,
+        faces=faces[:: max(1, len(faces) // FIT_FACES)],
+        cm_from_camera=to_cm @ np.linalg.inv(reader.pose(view) @ reader.normalised_from_scan),
+        scan=scan_surface(reader),
+    )
 
 
 def fit_inflated_silhouette(
-    shards: ShardSet, seed: int = 0, limit: int = FIT_VIEWS, steps: int = FIT_STEPS
+    shards: ShardSet, limit: int = FIT_VIEWS, steps: int = FIT_STEPS
 ) -> InflatedSilhouette:
     """Fit offset and scale for the lowest mean P2S (prediction to scan) on training views.
 
@@ -169,33 +206,31 @@ def fit_inflated_silhouette(
 
     Args:
         shards: the training split's scans must be stored in it.
-        seed: of the points that P2S is measured at; the same ones in every step.
         limit: number of views.
         steps: evaluations of the mean P2S at most.
 
     Raises:
         ShardError: the split is empty, or its meshes are not stored.
     """
-    refs = training_views(shards, limit)
     views, rows = [], []
-    for ref in refs:
-        reader = shards.open(ref.scan_id)
-        with reader:
+    for ref in training_views(shards, limit):
+        with shards.open(ref.scan_id) as reader:
             if not reader.has_mesh:
                 raise ShardError(
                     f"{reader.path}: expected the mesh of a training scan for the inflated "
                     "silhouette, found none stored (render with --store-mesh all)"
                 )
             maps = true_maps(reader, ref.view)
-            views.append(_FitView(_reduced(maps.mask), scan_surface(reader), reader, ref.view))
+            views.append(_fit_view(maps.mask, reader, ref.view))
             rows.append(_least_squares_terms(maps, reader.camera))
     terms = np.concatenate(rows)
     offset = float(terms[:, 1].mean())
     scale = float((terms[:, 0] * terms[:, 2]).sum() / (terms[:, 0] ** 2).sum())
 
     def mean_p2s(parameters: NDArray[np.float64]) -> float:
-        shape = InflatedSilhouette(float(parameters[0]), float(abs(parameters[1])))
-        return float(np.mean([_p2s(shape, view, seed) for view in views]))
+        return float(
+            np.mean([view.p2s_cm(float(parameters[0]), abs(parameters[1])) for view in views])
+        )
 
     start = np.array([offset, scale])
     simplex = np.array([start, start + [0.01, 0.0], start + [0.0, 0.15 * scale]])
@@ -203,10 +238,8 @@ def fit_inflated_silhouette(
         mean_p2s,
         start,
         method="Nelder-Mead",
-        options={"maxfev": steps, "initial_simplex": simplex, "xatol": 2e-4, "fatol": 2e-3},
+        options={"maxfev": steps, "initial_simplex": simplex, "xatol": 2e-4, "fatol": 1e-3},
     )
-    for view in views:
-        view.reader.close()
     return InflatedSilhouette(offset=float(found.x[0]), scale=float(abs(found.x[1])))
 
 
@@ -215,20 +248,6 @@ def _least_squares_terms(maps: DepthMaps, camera: Camera) -> NDArray[np.float64]
     root = np.sqrt(edge_distance(maps.mask) / camera.focal_px)
     middle, half = (maps.back + maps.front) / 2.0, (maps.back - maps.front) / 2.0
     return np.stack([values[maps.mask] for values in (root, middle, half)], axis=1)
-
-
-def _reduced(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask at `FIT_RESOLUTION` or its own resolution, whichever is lower."""
-    size = min(FIT_RESOLUTION, mask.shape[0])
-    share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(share >= 0.5)
-
-
-def _p2s(shape: InflatedSilhouette, view: _FitView, seed: int) -> float:
-    camera = Camera(view.mask.shape[0], view.reader.camera.fov_deg)
-    surface = reconstruct_surface(shape.maps(view.mask, camera), view.reader, view.view)
-    rng = sample_rng(seed, "fit", view.reader.scan_id, view.view)
-    return p2s_pred_to_scan_cm(surface, view.scan, rng, FIT_POINTS).value
 
 
 @dataclass(frozen=True)
@@ -247,10 +266,10 @@ class Baselines:
         )
 
 
-def fit_baselines(shards: ShardSet, seed: int = 0) -> Baselines:
+def fit_baselines(shards: ShardSet) -> Baselines:
     """Fit both baselines on the training split of a shard set.
 
     Raises:
         ShardError: the training split is empty, or its meshes are not stored.
     """
-    return Baselines(card=fit_flat_card(shards), inflated=fit_inflated_silhouette(shards, seed))
+    return Baselines(card=fit_flat_card(shards), inflated=fit_inflated_silhouette(shards))

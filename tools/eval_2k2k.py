@@ -299,7 +299,7 @@ def _run(arguments: argparse.Namespace) -> int:
     methods = {NETWORK_NAME: network_method(predictor)}
     if arguments.baselines:
         print("Fitting the baselines on the training split ...", flush=True)
-        baselines = fit_baselines(shards, arguments.seed)
+        baselines = fit_baselines(shards)
         source["baselines"] = baselines.describe()
         methods |= baseline_methods(baselines, predictor.resolution)
     results = evaluate(shards, methods, views, out, arguments, source)
