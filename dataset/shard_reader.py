@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,13 @@ Box = tuple[int, int, int, int]
 """Rows row0 to row1 - 1 and columns col0 to col1 - 1 of a picture."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Shape:
+    views: int
+    resolution: int
+    composite: str
+
+
 class ShardReader:
     """Reads the views of one shard; a context manager.
 
@@ -45,7 +53,7 @@ class ShardReader:
         self._path = Path(path)
         self._file: h5py.File | None = None
         self._pid = -1
-        self._open()
+        self._shape = self._checked_shape(self._open())
 
     def _open(self) -> h5py.File:
         if self._file is not None and self._pid == os.getpid():
@@ -56,10 +64,9 @@ class ShardReader:
             found = "no such file" if not self._path.exists() else f"it cannot be opened ({error})"
             raise ShardError(f"{self._path}: expected a complete shard, but {found}") from error
         self._pid = os.getpid()
-        self._check(self._file)
         return self._file
 
-    def _check(self, file: h5py.File) -> None:
+    def _checked_shape(self, file: h5py.File) -> _Shape:
         version = file.attrs.get("schema_version")
         if version != SCHEMA_VERSION:
             found = "an HDF5 file without one" if version is None else str(version)
@@ -67,27 +74,33 @@ class ShardReader:
                 f"{self._path}: expected a shard of schema version {SCHEMA_VERSION}, got {found}"
             )
         try:
-            views, resolution = int(file.attrs["views"]), int(file.attrs["resolution"])
-            names = stored_pictures(self._text("composite"))
-            for name in names:
-                expected = PICTURES[name].shape(views, resolution)
+            shape = _Shape(
+                views=int(file.attrs["views"]),
+                resolution=int(file.attrs["resolution"]),
+                composite=_text(file.attrs["composite"]),
+            )
+            for name in stored_pictures(shape.composite):
+                expected = PICTURES[name].shape(shape.views, shape.resolution)
                 if file[name].shape != expected:
                     raise ShardError(
                         f"{self._path}: expected {name} of shape {expected}, got {file[name].shape}"
                     )
             for name in ("joints/2d", "joints/3d", "camera/pose", "view/yaw_deg"):
-                if len(file[name]) != views:
+                if len(file[name]) != shape.views:
                     raise ShardError(
-                        f"{self._path}: expected {views} rows of {name}, got {len(file[name])}"
+                        f"{self._path}: expected {shape.views} rows of {name}, "
+                        f"got {len(file[name])}"
                     )
         except (KeyError, OSError) as error:
             raise ShardError(f"{self._path}: expected a complete shard, got {error}") from error
+        return shape
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self._path}
+        return {"path": self._path, "shape": self._shape}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._path, self._file, self._pid = state["path"], None, -1
+        self._shape = state["shape"]
 
     def __enter__(self) -> ShardReader:
         return self
@@ -106,9 +119,6 @@ class ShardReader:
             self._file.close()
         self._file = None
 
-    def _text(self, attribute: str) -> str:
-        return bytes(self._open().attrs[attribute]).decode("utf-8").strip()
-
     def _table(self, name: str, index: Any = ()) -> Any:
         try:
             return self._open()[name][index]
@@ -123,17 +133,17 @@ class ShardReader:
     @property
     def scan_id(self) -> str:
         """The scan that was rendered."""
-        return self._text("scan_id")
+        return _text(self._open().attrs["scan_id"])
 
     @property
     def subject(self) -> str:
         """The person on the scan."""
-        return self._text("subject")
+        return _text(self._open().attrs["subject"])
 
     @property
     def config(self) -> dict[str, Any]:
         """What the shard was made with."""
-        return json.loads(self._text("config"))
+        return json.loads(_text(self._open().attrs["config"]))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -143,12 +153,12 @@ class ShardReader:
     @property
     def view_count(self) -> int:
         """Number of views."""
-        return int(self._open().attrs["views"])
+        return self._shape.views
 
     @property
     def resolution(self) -> int:
         """Width and height of every view, pixels."""
-        return int(self._open().attrs["resolution"])
+        return self._shape.resolution
 
     @property
     def camera(self) -> Camera:
@@ -189,7 +199,7 @@ class ShardReader:
 
     def background(self, view: int) -> tuple[str, NDArray[np.float32]]:
         """Return the name of a view's background and the (4,) part of it: left, top, size, px."""
-        name = bytes(self._table("background/id", self._checked(view))).decode("utf-8").strip()
+        name = _text(self._table("background/id", self._checked(view)))
         return name, self._table("background/crop", view)
 
     def _checked(self, view: int) -> int:
@@ -220,7 +230,7 @@ class ShardReader:
             return self._table(name, view)
         if name not in PICTURES:
             raise ValueError(f"name: expected one of {', '.join(PICTURES)}, got {name!r}")
-        if name == IMAGE_FRONT and self._text("composite") == "on-read":
+        if name == IMAGE_FRONT and self._shape.composite == "on-read":
             return composite(
                 self.read("person/front", view, box),
                 self.read("coverage", view, box),
@@ -249,3 +259,7 @@ class ShardReader:
                 "(render with --store-mesh all)"
             )
         return self._table("mesh/vertices").astype(np.float64), self._table("mesh/faces")
+
+
+def _text(attribute: bytes) -> str:
+    return bytes(attribute).decode("utf-8").strip()

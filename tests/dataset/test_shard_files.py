@@ -43,7 +43,7 @@ def test_depth_code_is_the_one_of_the_schema() -> None:
 def test_depth_decodes_within_a_64th_of_a_pixel_over_its_whole_range() -> None:
     distances = np.linspace(DEPTH_MIN, DEPTH_MAX, 100_001)
     error = np.abs(decode_depth(encode_depth(distances)).astype(np.float64) - distances)
-    assert 6e-6 < error.max() < 7.2e-6
+    assert 6e-6 < error.max() < 7.3e-6
 
 
 @pytest.mark.parametrize("distance", [0.5, 1.5, np.nan, np.inf, -1.0])
@@ -74,7 +74,7 @@ def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
             for name, spec in PICTURES.items():
                 if name == "background/pixels":
                     continue
-                tolerance = {"raw": 0.0, "depth": 7.2e-6, "normal": 7e-3}[spec.codec]
+                tolerance = {"raw": 0.0, "depth": 7.3e-6, "normal": 7e-3}[spec.codec]
                 values = reader.read(name, view)
                 assert values.dtype == (np.uint8 if spec.codec == "raw" else np.float32)
                 difference = np.abs(values.astype(float) - written.pictures[name].astype(float))
