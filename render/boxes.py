@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from render.mesh import Material, Mesh
 
@@ -32,9 +32,9 @@ class BoxBuilder:
 
     def quad(
         self,
-        origin: NDArray[np.float64],
-        across: NDArray[np.float64],
-        up: NDArray[np.float64],
+        origin: ArrayLike,
+        across: ArrayLike,
+        up: ArrayLike,
         material: int,
         tile_m: float | None = None,
     ) -> None:
@@ -47,36 +47,36 @@ class BoxBuilder:
             material: from `material`.
             tile_m: size of one repeat of the texture, metres; None: once over the rectangle.
         """
-        origin, across, up = (np.asarray(v, dtype=np.float64) for v in (origin, across, up))
-        self._corners.append(np.stack([origin, origin + across, origin + across + up, origin + up]))
+        start, right, top = (np.asarray(v, dtype=np.float64) for v in (origin, across, up))
+        self._corners.append(np.stack([start, start + right, start + right + top, start + top]))
         size = np.ones(2)
         if tile_m is not None:
-            size = np.array([np.linalg.norm(across), np.linalg.norm(up)]) / tile_m
+            size = np.array([np.linalg.norm(right), np.linalg.norm(top)]) / tile_m
         self._uvs.append(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]) * size)
         self._quad_materials.append(material)
 
     def box(
         self,
-        low: NDArray[np.float64],
-        high: NDArray[np.float64],
+        low: ArrayLike,
+        high: ArrayLike,
         material: int,
         tile_m: float | None = 1.0,
     ) -> None:
         """Add a box with its faces outwards, from its lowest to its highest corner, metres."""
-        low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-        size = high - low
+        start, end = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+        size = end - start
         for normal, first, second in _SIDES:
             a, b = np.zeros(3), np.zeros(3)
             a[first], b[second] = size[first], size[second]
             # The upright edge of standing sides is the second, so that grain and books stand.
-            far = low.copy()
-            far[normal] = high[normal]
+            far = start.copy()
+            far[normal] = end[normal]
             if first == 1:
                 self.quad(far + b, -b, a, material, tile_m)
-                self.quad(low, b, a, material, tile_m)
+                self.quad(start, b, a, material, tile_m)
             else:
                 self.quad(far, a, b, material, tile_m)
-                self.quad(low + a, -a, b, material, tile_m)
+                self.quad(start + a, -a, b, material, tile_m)
 
     def mesh(self) -> Mesh:
         """Return all of it as one mesh, with hard edges."""

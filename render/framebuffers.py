@@ -81,7 +81,7 @@ class Targets:
         gl.glEnable(gl.GL_DEPTH_TEST)
         gl.glDepthFunc(gl.GL_GREATER if is_back else gl.GL_LESS)
         gl.glClearBufferuiv(gl.GL_COLOR, 0, np.zeros(4, dtype=np.uint32))
-        gl.glClearBufferfv(gl.GL_DEPTH, 0, np.float32([0.0 if is_back else 1.0]))
+        gl.glClearBufferfv(gl.GL_DEPTH, 0, np.array([0.0 if is_back else 1.0], np.float32))
 
     def begin_side(self, box: Box) -> None:
         """Clear the box for a pass over its pixels."""

@@ -90,9 +90,9 @@ def shade(
         (R, R, 3) uint8 sRGB, not multiplied by coverage; rim pixels outside the mask that have
         an albedo are lit as their neighbours are. Black elsewhere.
     """
-    coloured = side.albedo.any(axis=-1)
+    coloured: NDArray[np.bool_] = np.asarray(side.albedo.any(axis=-1))
     rows, columns = _bounds(coloured | (mask > 0))
-    known = mask[rows, columns] > 0
+    known: NDArray[np.bool_] = np.asarray(mask[rows, columns] > 0)
     albedo = side.albedo[rows, columns]
     rays = _rays(camera, rows, columns)[known]
     points = rays * side.ray_distance[rows, columns][known][:, None]
@@ -117,9 +117,9 @@ def rig_to_arrays(rig: LightRig) -> dict[str, NDArray[np.float32]]:
         "ambient": rig.ambient.astype(np.float32),
         "diffuse_positions": rig.diffuse_positions.astype(np.float32),
         "diffuse_colours": rig.diffuse_colours.astype(np.float32),
-        "specular_strength": np.float32(rig.specular_strength).reshape(()),
-        "shininess": np.float32(rig.shininess).reshape(()),
-        "exposure": np.float32(rig.exposure).reshape(()),
+        "specular_strength": np.array(rig.specular_strength, dtype=np.float32),
+        "shininess": np.array(rig.shininess, dtype=np.float32),
+        "exposure": np.array(rig.exposure, dtype=np.float32),
     }
 
 

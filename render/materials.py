@@ -122,7 +122,7 @@ def _colour(argument: str, path: Path) -> NDArray[np.float64]:
 
 
 def _file_name(argument: str) -> str:
-    """Return the file name of a map line without options such as `-s 1 1 1`; blanks may be in it."""
+    """Return the file name of a map line, blanks and all, without options such as `-s 1 1 1`."""
     words = argument.split()
     while len(words) > 1 and words[0].startswith("-"):
         words = words[1:]

@@ -84,45 +84,35 @@ class Mesh:
         Raises:
             ValueError: a shape or an index does not fit.
         """
-        vertices = np.array(vertices, dtype=np.float64)
-        faces = np.array(faces, dtype=np.int32)
-        _check_rows("vertices", vertices, 3)
-        _check_rows("faces", faces, 3)
-        _check_indices("faces", faces, len(vertices))
-        if uvs is None:
-            uv_faces = None
-        else:
-            uvs = np.array(uvs, dtype=np.float64)
-            uv_faces = np.array(faces if uv_faces is None else uv_faces, dtype=np.int32)
-            _check_rows("uvs", uvs, 2)
-            if uv_faces.shape != faces.shape:
-                raise ValueError(f"uv_faces: expected {faces.shape}, got {uv_faces.shape}")
-            _check_indices("uv_faces", uv_faces, len(uvs))
+        points = np.array(vertices, dtype=np.float64)
+        triangles = np.array(faces, dtype=np.int32)
+        _check_rows("vertices", points, 3)
+        _check_rows("faces", triangles, 3)
+        _check_indices("faces", triangles, len(points))
+        coordinates, corners = _checked_uvs(triangles, uvs, uv_faces)
         if vertex_colours is not None:
             vertex_colours = np.array(vertex_colours)
-            if vertex_colours.shape != vertices.shape or vertex_colours.dtype != np.uint8:
+            if vertex_colours.shape != points.shape or vertex_colours.dtype != np.uint8:
                 raise ValueError(
-                    f"vertex_colours: expected {vertices.shape} uint8, "
+                    f"vertex_colours: expected {points.shape} uint8, "
                     f"got {vertex_colours.shape} {vertex_colours.dtype}"
                 )
         materials = materials or (Material("default", np.full(3, DEFAULT_GREY)),)
-        if face_materials is None:
-            face_materials = np.zeros(len(faces), dtype=np.int32)
-        face_materials = np.array(face_materials, dtype=np.int32)
-        if face_materials.shape != (len(faces),):
-            raise ValueError(
-                f"face_materials: expected ({len(faces)},), got {face_materials.shape}"
-            )
-        _check_indices("face_materials", face_materials, len(materials))
+        choice = np.zeros(len(triangles), dtype=np.int32)
+        if face_materials is not None:
+            choice = np.array(face_materials, dtype=np.int32)
+        if choice.shape != (len(triangles),):
+            raise ValueError(f"face_materials: expected ({len(triangles)},), got {choice.shape}")
+        _check_indices("face_materials", choice, len(materials))
         return cls(
-            vertices=vertices,
-            faces=faces,
-            uvs=uvs,
-            uv_faces=uv_faces,
-            vertex_normals=_consistent_normals(vertices, faces, vertex_normals),
+            vertices=points,
+            faces=triangles,
+            uvs=coordinates,
+            uv_faces=corners,
+            vertex_normals=_consistent_normals(points, triangles, vertex_normals),
             vertex_colours=vertex_colours,
             materials=tuple(materials),
-            face_materials=face_materials,
+            face_materials=choice,
         )
 
 
@@ -140,7 +130,7 @@ def area_weighted_normals(
     sums = np.stack(
         [np.bincount(flat, repeated[:, axis], minlength=len(vertices)) for axis in range(3)], axis=1
     )
-    return _unit(sums)
+    return _unit(sums.astype(np.float64, copy=False))
 
 
 def transformed(mesh: Mesh, matrix: NDArray[np.floating]) -> Mesh:
@@ -162,6 +152,22 @@ def transformed(mesh: Mesh, matrix: NDArray[np.floating]) -> Mesh:
         materials=mesh.materials,
         face_materials=mesh.face_materials,
     )
+
+
+def _checked_uvs(
+    faces: NDArray[np.int32],
+    uvs: NDArray[np.floating] | None,
+    uv_faces: NDArray[np.integer] | None,
+) -> tuple[NDArray[np.float64] | None, NDArray[np.int32] | None]:
+    if uvs is None:
+        return None, None
+    coordinates = np.array(uvs, dtype=np.float64)
+    corners = np.array(faces if uv_faces is None else uv_faces, dtype=np.int32)
+    _check_rows("uvs", coordinates, 2)
+    if corners.shape != faces.shape:
+        raise ValueError(f"uv_faces: expected {faces.shape}, got {corners.shape}")
+    _check_indices("uv_faces", corners, len(coordinates))
+    return coordinates, corners
 
 
 def _consistent_normals(

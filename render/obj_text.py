@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,12 +132,12 @@ def _counts(
     return words, slashes
 
 
-def _numbers(text: bytes, expected: int, word: bytes, dtype: type) -> NDArray[np.generic]:
+def _numbers(text: bytes, expected: int, word: bytes, dtype: type) -> NDArray[Any]:
     kind = word.decode()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            numbers = np.fromstring(text, dtype=dtype, sep=" ")
+            numbers: NDArray[Any] = np.fromstring(text, dtype=dtype, sep=" ")
         except (ValueError, DeprecationWarning) as error:
             raise ValueError(f"'{kind}' lines: expected numbers, got other text") from error
     if len(numbers) != expected:

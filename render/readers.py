@@ -106,6 +106,7 @@ def _mean_normals(path: Path, arrays: ObjArrays) -> NDArray[np.float64] | None:
 
 def _read_ply(path: Path) -> Mesh:
     import trimesh
+    from trimesh.visual import ColorVisuals
 
     try:
         loaded = trimesh.load(path, file_type="ply", process=False)
@@ -118,8 +119,9 @@ def _read_ply(path: Path) -> Mesh:
     vertices, faces = np.asarray(loaded.vertices), np.asarray(loaded.faces)
     _check_surface(path, vertices, faces)
     colours = None
-    if loaded.visual.kind == "vertex":
-        colours = np.asarray(loaded.visual.vertex_colors)[:, :3].astype(np.uint8)
+    visual = loaded.visual
+    if isinstance(visual, ColorVisuals) and visual.kind == "vertex":
+        colours = np.asarray(visual.vertex_colors)[:, :3].astype(np.uint8)
     return Mesh.from_arrays(vertices, faces, vertex_colours=colours)
 
 

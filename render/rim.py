@@ -59,7 +59,8 @@ def find_rim(
     binary = mask.astype(np.uint8)
     step = np.ones((3, 3), dtype=np.uint8)
     # Beyond the border counts as background for both, so that a cut silhouette has a rim too.
-    edge = cv2.dilate(binary, step) - cv2.erode(binary, step, borderValue=0)
+    grown, shrunk = cv2.dilate(binary, step), cv2.erode(binary, step, borderValue=0)
+    edge = np.asarray(grown - shrunk, dtype=np.uint8)
     pixels = _grown(edge, _RIM_PX)
     # A face that touches such a pixel has all corners within its longest edge of it.
     reach = _grown(edge, _RIM_PX + int(np.ceil(longest_px * np.sqrt(2.0))) + 1)

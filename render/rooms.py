@@ -241,7 +241,8 @@ def _light(
     rays = camera.rays().astype(np.float32)
     rotation = pose[:3, :3].astype(np.float32)
     centre = (-pose[:3, :3].T @ pose[:3, 3]).astype(np.float32)
-    points = (rays * front.ray_distance[..., None]) @ rotation + centre
+    seen = rays * front.ray_distance[..., None]
+    points = np.asarray(seen @ rotation + centre, dtype=np.float32)
     normals = front.normal @ rotation
     day = rng.uniform(0.5, 1.0)
     warm = np.array([1.0, rng.uniform(0.78, 0.92), rng.uniform(0.55, 0.8)], dtype=np.float32)
