@@ -37,7 +37,7 @@ Sides = Literal["both", "front"]
 
 _NEAREST = 0.01
 _BORDER = 2
-_TABLES = ("indices", "positions", "normals", "uvs", "colours")
+_TABLES = ("indices", "layers", "positions", "normals", "uvs", "colours")
 _RELIABLE_ABOVE = 192
 
 
@@ -203,10 +203,9 @@ class Rasteriser:
             self._bind_texture(program, name, unit, gl.GL_TEXTURE_BUFFER, texture)
         gl.glBindVertexArray(self._empty_array)
         for draw in handle.draws:
-            self._bind_texture(program, "colour_texture", 0, gl.GL_TEXTURE_2D, draw.texture)
+            kind = gl.GL_TEXTURE_2D_ARRAY
+            self._bind_texture(program, "colour_textures", 0, kind, draw.texture)
             gl.glUniform1i(self._uniform(program, "colour_source"), draw.source)
-            base = map(float, draw.base_colour)
-            gl.glUniform3f(self._uniform(program, "base_colour"), *base)
             gl.glUniform1ui(self._uniform(program, "first_triangle"), draw.first_face)
             gl.glUniform1ui(self._uniform(program, "end_triangle"), draw.end_face)
             gl.glDrawArrays(gl.GL_TRIANGLES, 0, 3)

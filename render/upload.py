@@ -10,12 +10,12 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from render.colour import linear_from_srgb
 from render.mesh import Material, Mesh
 
 LOGGER = logging.getLogger(__name__)
 
-SOURCE_BASE, SOURCE_TEXTURE, SOURCE_VERTEX = 0, 1, 2
+SOURCE_TEXTURE, SOURCE_VERTEX = 0, 1
+_MAX_LAYERS = 256
 _MAX_ANISOTROPY = 8.0
 _GL_TEXTURE_MAX_ANISOTROPY = 0x84FE
 _GL_MAX_TEXTURE_MAX_ANISOTROPY = 0x84FF
@@ -28,19 +28,17 @@ _ANISOTROPY_EXTENSIONS = (
 
 @dataclass(frozen=True)
 class Draw:
-    """The faces of one material.
+    """Faces whose colours come from one place: an array of textures of one size, or vertices.
 
     Attributes:
-        source: where the colour comes from, one of SOURCE_*.
-        texture: OpenGL texture name, 0 for none.
-        base_colour: (3,) float64, linear.
+        source: SOURCE_TEXTURE or SOURCE_VERTEX.
+        texture: OpenGL name of an array texture, 0 for none.
         first_face: first of the faces.
         end_face: one after the last.
     """
 
     source: int
     texture: int
-    base_colour: NDArray[np.floating]
     first_face: int
     end_face: int
 
@@ -52,11 +50,11 @@ class MeshHandle:
     Attributes:
         vertex_array: OpenGL name; holds positions and faces.
         buffers: OpenGL names.
-        tables: OpenGL names of buffer textures by shader name: indices, positions, normals,
-            uvs and, where the mesh has them, colours.
+        tables: OpenGL names of buffer textures by shader name: indices, layers (of the array
+            texture, per face), positions, normals, uvs and, where the mesh has them, colours.
         draws: what to draw, in the order of `faces`.
         positions: (N, 3) float32, as uploaded.
-        faces: (F, 3) uint32, as uploaded, sorted by material.
+        faces: (F, 3) uint32, as uploaded, sorted by draw.
         bounds: (8, 3) float64, corners of the bounding box, frame of the mesh.
         longest_edge: longest edge of a face, unit of the mesh.
     """
@@ -94,8 +92,11 @@ def corner_vertices(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], N
 def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
     """Copy a mesh into buffers and mip-mapped sRGB textures of the current context."""
     rows, uv_rows, faces = corner_vertices(mesh)
-    if len(mesh.materials) > 1:
-        faces = faces[np.argsort(mesh.face_materials, kind="stable")]
+    groups, layers = _group_materials(mesh)
+    face_groups, face_layers = groups[mesh.face_materials], layers[mesh.face_materials]
+    if groups.max() > 0:
+        order = np.argsort(face_groups, kind="stable")
+        faces, face_layers = faces[order], face_layers[order]
     positions = mesh.vertices[rows].astype(np.float32)
     uvs = np.zeros((1, 2)) if mesh.uvs is None else mesh.uvs[uv_rows]
     buffers: dict[str, int] = {}
@@ -107,18 +108,18 @@ def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
     gl.glVertexAttribPointer(0, 3, gl.GL_FLOAT, gl.GL_FALSE, 0, ctypes.c_void_p(0))
     gl.glBindVertexArray(0)
     normals = mesh.vertex_normals[rows].astype(np.float32)
+    buffers["layers"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, face_layers)
     buffers["normals"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, normals)
     buffers["uvs"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, uvs.astype(np.float32))
     if mesh.vertex_colours is not None:
         packed = np.zeros((len(rows), 4), dtype=np.uint8)
         packed[:, :3] = mesh.vertex_colours[rows]
         buffers["colours"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, packed)
-    used = np.bincount(mesh.face_materials, minlength=len(mesh.materials))
-    ends = np.cumsum(used)
+    ends = np.cumsum(np.bincount(face_groups, minlength=int(groups.max()) + 1))
+    starts = np.concatenate([[0], ends[:-1]])
     draws = tuple(
-        _draw(gl, mesh, material, int(end - count), int(end))
-        for material, end, count in zip(mesh.materials, ends, used, strict=True)
-        if count
+        _draw(gl, mesh, np.flatnonzero(groups == group), int(start), int(end))
+        for group, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     choices = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, 8).T
@@ -152,21 +153,54 @@ def _longest_edge(positions: NDArray[np.float32], faces: NDArray[np.uint32]) -> 
 
 def _buffer_texture(gl: ModuleType, name: str, buffer: int) -> int:
     # Three-component formats need OpenGL 4, so the shader puts vectors together itself.
-    layout = gl.GL_R32UI if name in ("indices", "colours") else gl.GL_R32F
+    layouts = {"indices": gl.GL_R32UI, "colours": gl.GL_R32UI, "layers": gl.GL_R8UI}
     texture = int(gl.glGenTextures(1))
     gl.glBindTexture(gl.GL_TEXTURE_BUFFER, texture)
-    gl.glTexBuffer(gl.GL_TEXTURE_BUFFER, layout, buffer)
+    gl.glTexBuffer(gl.GL_TEXTURE_BUFFER, layouts.get(name, gl.GL_R32F), buffer)
     return texture
 
 
-def _draw(gl: ModuleType, mesh: Mesh, material: Material, first: int, end: int) -> Draw:
-    texture, source = 0, SOURCE_BASE
+def _group_materials(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Put the materials that faces use, and that can be drawn together, into groups.
+
+    A pass goes over all pixels, so that a room of thirty small textures should be one pass.
+
+    Returns:
+        (M,) group of every material, from 0 on without gaps (0 for unused ones); (M,) layer
+        within the array texture of the group.
+    """
+    members: dict[tuple[int, ...], int] = {}
+    groups: dict[tuple[int, ...], int] = {}
+    group_of = np.zeros(len(mesh.materials), dtype=np.int64)
+    layer_of = np.zeros(len(mesh.materials), dtype=np.uint8)
+    for index in np.unique(mesh.face_materials):
+        pixels = _material_pixels(mesh, mesh.materials[index])
+        kind = (0, 0) if pixels is None else pixels.shape[:2]
+        place = members.get(kind, 0)
+        members[kind] = place + 1
+        key = (*kind, place // _MAX_LAYERS)
+        group_of[index] = groups.setdefault(key, len(groups))
+        layer_of[index] = place % _MAX_LAYERS
+    return group_of, layer_of
+
+
+def _material_pixels(mesh: Mesh, material: Material) -> NDArray[np.uint8] | None:
+    """Return the texture, one pixel of base colour, or None where vertices have the colour."""
     if material.texture is not None and mesh.uvs is not None:
-        texture, source = _upload_texture(gl, material.texture), SOURCE_TEXTURE
-    elif mesh.vertex_colours is not None:
-        source = SOURCE_VERTEX
-    base = linear_from_srgb(np.asarray(material.base_colour, dtype=np.float64))
-    return Draw(source, texture, base, first, end)
+        return material.texture
+    if mesh.vertex_colours is not None:
+        return None
+    base = np.clip(np.asarray(material.base_colour, dtype=np.float64), 0.0, 1.0)
+    return np.rint(base * 255.0).astype(np.uint8).reshape(1, 1, 3)
+
+
+def _draw(gl: ModuleType, mesh: Mesh, members: NDArray[np.int64], start: int, end: int) -> Draw:
+    used = np.intersect1d(members, mesh.face_materials)
+    layers = [_material_pixels(mesh, mesh.materials[index]) for index in used]
+    pictures = [pixels for pixels in layers if pixels is not None]
+    if not pictures:
+        return Draw(SOURCE_VERTEX, 0, start, end)
+    return Draw(SOURCE_TEXTURE, _upload_textures(gl, pictures), start, end)
 
 
 def _fill_buffer(gl: ModuleType, target: int, data: NDArray[np.generic]) -> int:
@@ -177,28 +211,35 @@ def _fill_buffer(gl: ModuleType, target: int, data: NDArray[np.generic]) -> int:
     return buffer
 
 
-def _upload_texture(gl: ModuleType, pixels: NDArray[np.uint8]) -> int:
-    pixels = _within_limit(pixels, int(gl.glGetIntegerv(gl.GL_MAX_TEXTURE_SIZE)))
-    height, width = pixels.shape[:2]
+def _upload_textures(gl: ModuleType, pictures: list[NDArray[np.uint8]]) -> int:
+    """Return an array texture of pictures of one size."""
+    limit = int(gl.glGetIntegerv(gl.GL_MAX_TEXTURE_SIZE))
+    pictures = [_within_limit(pixels, limit) for pixels in pictures]
+    height, width = pictures[0].shape[:2]
+    kind = gl.GL_TEXTURE_2D_ARRAY
     texture = int(gl.glGenTextures(1))
-    gl.glBindTexture(gl.GL_TEXTURE_2D, texture)
+    gl.glBindTexture(kind, texture)
     gl.glPixelStorei(gl.GL_UNPACK_ALIGNMENT, 1)
-    gl.glTexImage2D(
-        gl.GL_TEXTURE_2D, 0, gl.GL_SRGB8, width, height, 0, gl.GL_RGB, gl.GL_UNSIGNED_BYTE,
-        np.ascontiguousarray(pixels),
-    )  # fmt: skip
-    gl.glGenerateMipmap(gl.GL_TEXTURE_2D)
+    gl.glTexImage3D(
+        kind, 0, gl.GL_SRGB8, width, height, len(pictures), 0, gl.GL_RGB, gl.GL_UNSIGNED_BYTE, None
+    )
+    for layer, pixels in enumerate(pictures):
+        gl.glTexSubImage3D(
+            kind, 0, 0, 0, layer, width, height, 1, gl.GL_RGB, gl.GL_UNSIGNED_BYTE,
+            np.ascontiguousarray(pixels),
+        )  # fmt: skip
+    gl.glGenerateMipmap(kind)
     for name, value in (
         (gl.GL_TEXTURE_MIN_FILTER, gl.GL_LINEAR_MIPMAP_LINEAR),
         (gl.GL_TEXTURE_MAG_FILTER, gl.GL_LINEAR),
         (gl.GL_TEXTURE_WRAP_S, gl.GL_REPEAT),
         (gl.GL_TEXTURE_WRAP_T, gl.GL_REPEAT),
     ):
-        gl.glTexParameteri(gl.GL_TEXTURE_2D, name, value)
+        gl.glTexParameteri(kind, name, value)
     if _wants_anisotropy(gl):
         most = float(gl.glGetFloatv(_GL_MAX_TEXTURE_MAX_ANISOTROPY))
         level = min(most, _MAX_ANISOTROPY)
-        gl.glTexParameterf(gl.GL_TEXTURE_2D, _GL_TEXTURE_MAX_ANISOTROPY, level)
+        gl.glTexParameterf(kind, _GL_TEXTURE_MAX_ANISOTROPY, level)
     return texture
 
 

@@ -2,22 +2,21 @@
 // One side of the G-buffer, from the triangle seen in each pixel: albedo with reliability in
 // alpha, normal with ray distance in alpha. Done once per pixel and not once per triangle,
 // because scans have about as many triangles as the image has pixels.
-const int TEXTURED = 1;
-const int VERTEX_COLOURED = 2;
+const int VERTEX_COLOURED = 1;
 const float LEAST_FACING = 1e-3;
 uniform usampler2D visible;
 uniform usamplerBuffer indices;
+uniform usamplerBuffer layers;
 uniform samplerBuffer positions;
 uniform samplerBuffer normals;
 uniform samplerBuffer uvs;
 uniform usamplerBuffer colours;
-uniform sampler2D colour_texture;
+uniform sampler2DArray colour_textures;
 uniform mat4 camera_from_mesh;
 uniform float resolution;
 uniform float focal_px;
 uniform bool is_back;
 uniform int colour_source;
-uniform vec3 base_colour;
 uniform uint first_triangle;
 uniform uint end_triangle;
 layout(location = 0) out vec4 albedo;
@@ -78,8 +77,8 @@ void main() {
     vec2 exact = weights(ray_through(gl_FragCoord.xy), corner, edge_a, edge_b);
     vec2 w = inside(exact);
 
-    vec3 colour = base_colour;
-    if (colour_source == TEXTURED) {
+    vec3 colour;
+    if (colour_source != VERTEX_COLOURED) {
         vec2 uv = fetch2(uvs, rows.x);
         mat2 uv_edges = mat2(fetch2(uvs, rows.y) - uv, fetch2(uvs, rows.z) - uv);
         vec2 right = weights(ray_through(gl_FragCoord.xy + vec2(1.0, 0.0)), corner, edge_a, edge_b);
@@ -87,9 +86,10 @@ void main() {
         vec2 at = uv + uv_edges * w;
         // Row 0 of the texture is the top row.
         const vec2 turned = vec2(1.0, -1.0);
-        colour = textureGrad(colour_texture, vec2(at.x, 1.0 - at.y),
+        float layer = float(texelFetch(layers, int(triangle)).r);
+        colour = textureGrad(colour_textures, vec3(at.x, 1.0 - at.y, layer),
             turned * (uv_edges * (right - exact)), turned * (uv_edges * (down - exact))).rgb;
-    } else if (colour_source == VERTEX_COLOURED) {
+    } else {
         colour = colour_at(rows.x) * (1.0 - w.x - w.y) + colour_at(rows.y) * w.x + colour_at(rows.z) * w.y;
     }
     albedo = vec4(srgb_from_linear(colour), reliable ? 1.0 : 0.5);
