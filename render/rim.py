@@ -64,8 +64,14 @@ def find_rim(
     pixels = _grown(edge, _RIM_PX)
     # A face that touches such a pixel has all corners within its longest edge of it.
     reach = _grown(edge, _RIM_PX + int(np.ceil(longest_px * np.sqrt(2.0))) + 1)
-    chosen = _look_up(reach > 0, handle.positions, camera, camera_from_mesh, box)
-    return Rim(pixels > 0, handle.faces[chosen[handle.faces].any(axis=1)])
+    rows, columns = _pixel_places(handle.positions, camera, camera_from_mesh, box)
+    height, width = mask.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    near_rim = inside & (reach[rows, columns] > 0)
+    candidates = handle.faces[near_rim[handle.faces].any(axis=1)]
+    touching = _touches(pixels, rows[candidates], columns[candidates])
+    return Rim(pixels > 0, candidates[touching])
 
 
 def _grown(binary: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
@@ -74,14 +80,13 @@ def _grown(binary: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.dilate(grown, np.ones((side, 1), dtype=np.uint8)), dtype=np.uint8)
 
 
-def _look_up(
-    region: NDArray[np.bool_],
+def _pixel_places(
     positions: NDArray[np.float32],
     camera: Camera,
     camera_from_mesh: NDArray[np.floating],
     box: Box,
-) -> NDArray[np.bool_]:
-    """Return (N,) bool: does the point lie in a pixel of the region?"""
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return (N,) row and (N,) column within the box of the pixel that each point is in."""
     matrix = np.asarray(camera_from_mesh, dtype=np.float32)
     x, y, z = positions.T
     across, up, back = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in matrix[:3])
@@ -89,6 +94,17 @@ def _look_up(
     centre = np.float32(camera.resolution / 2.0)
     columns = (across * factor + centre).astype(np.int32) - box.left
     rows = (centre - up * factor).astype(np.int32) - box.top
-    height, width = region.shape
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return inside & region[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    return rows, columns
+
+
+def _touches(
+    pixels: NDArray[np.uint8], rows: NDArray[np.int32], columns: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Return (F,) bool: is a marked pixel in, or beside, the rectangle around three corners?"""
+    sums = cv2.integral(pixels)
+    height, width = pixels.shape
+    top, left = np.maximum(rows.min(axis=1) - 1, 0), np.maximum(columns.min(axis=1) - 1, 0)
+    bottom = np.minimum(rows.max(axis=1) + 2, height)
+    right = np.minimum(columns.max(axis=1) + 2, width)
+    found = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    return np.asarray(found > 0)
