@@ -42,7 +42,7 @@ LOGGER = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_INDEX_WRITES = 10.0
 LARGEST_BATCH = 8
-BATCHES_PER_JOB = 4
+BATCHES_PER_JOB = 16
 
 
 @dataclass(frozen=True, kw_only=True)
