@@ -155,13 +155,13 @@ def _paper_rig(rng: np.random.Generator) -> LightRig:
     key = _direction(rng.uniform(-80.0, 80.0), rng.uniform(5.0, 55.0))
     focus = rng.uniform(1.5, 6.0)
     towards_key = np.exp(focus * (directions @ key - 1.0))
-    share = rng.uniform(0.55, 0.85)
+    share = rng.uniform(0.6, 0.9)
     weights = share * towards_key / towards_key.sum() + (1.0 - share) / PAPER_LIGHT_COUNT
     weights = weights * rng.gamma(2.0, 0.5, PAPER_LIGHT_COUNT)
     warmth = rng.normal(0.0, 0.12) + rng.normal(0.0, 0.06, PAPER_LIGHT_COUNT)
     warmth = warmth + rng.normal(0.0, 0.12) * (directions @ key)
     colours = _tint(warmth) * rng.uniform(0.93, 1.0, (PAPER_LIGHT_COUNT, 3))
-    return _balanced(directions, colours * weights[:, None], rng.uniform(0.8, 1.05))
+    return _balanced(directions, colours * weights[:, None], rng.uniform(0.9, 1.1))
 
 
 def _key_rig(rng: np.random.Generator) -> LightRig:
