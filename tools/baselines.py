@@ -24,7 +24,7 @@ from render.camera import Camera, transform_points
 
 MEAN_VIEWS = 64
 FIT_VIEWS = 8
-FIT_FACES = 4_000
+FIT_FACES = 2_000
 FIT_STEPS = 40
 FIT_RESOLUTION = 256
 

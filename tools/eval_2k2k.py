@@ -103,9 +103,12 @@ def results_folder(requested: Path | None, checkpoint: Path) -> Path:
     """Return where results go: `--out`, else `eval` in the run folder, else eval-results."""
     if requested is not None:
         return requested
-    if (checkpoint.parent / "config.json").is_file():
-        return checkpoint.parent.resolve() / "eval"
-    return Path("eval-results")
+    if not (checkpoint.parent / "config.json").is_file():
+        return Path("eval-results")
+    # `runs/latest` will point elsewhere one day; the results belong to the run itself.
+    folder = checkpoint.parent.resolve() / "eval"
+    here = Path.cwd().resolve()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def check_results_folder(folder: Path, overwrite: bool) -> None:
