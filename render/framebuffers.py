@@ -129,7 +129,7 @@ class Targets:
         gl = self._gl
         gl.glDeleteFramebuffers(len(self._framebuffers), self._framebuffers)
         gl.glDeleteRenderbuffers(len(self._buffers), self._buffers)
-        gl.glDeleteTextures(2, [self.visible_texture, self.doubled_texture])
+        gl.glDeleteTextures([self.visible_texture, self.doubled_texture])
 
     def _bind(self, framebuffer: int, box: Box, resolution: int) -> None:
         gl = self._gl

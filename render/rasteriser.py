@@ -129,11 +129,18 @@ class Rasteriser:
             (f"{vertex}.vert.glsl", self._gl.GL_VERTEX_SHADER),
             (f"{fragment}.frag.glsl", self._gl.GL_FRAGMENT_SHADER),
         )
-        # Core profiles refuse to validate a program while no vertex array is bound.
-        return shaders.compileProgram(
-            *(shaders.compileShader((folder / name).read_text(), kind) for name, kind in stages),
-            validate=False,
-        )
+        # Linked by hand: PyOpenGL 3.1.0, which pyrender demands, always validates in its
+        # compileProgram, and a program whose samplers are not set yet is not valid.
+        gl = self._gl
+        program = int(gl.glCreateProgram())
+        for name, kind in stages:
+            shader = shaders.compileShader((folder / name).read_text(), kind)
+            gl.glAttachShader(program, shader)
+            gl.glDeleteShader(shader)
+        gl.glLinkProgram(program)
+        if gl.glGetProgramiv(program, gl.GL_LINK_STATUS) != gl.GL_TRUE:
+            raise RuntimeError(f"{vertex} and {fragment}: {gl.glGetProgramInfoLog(program)!r}")
+        return program
 
     def _sized_targets(self, resolution: int) -> Targets:
         if self._targets is None or self._targets.resolution != resolution:

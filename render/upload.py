@@ -139,7 +139,7 @@ def release_mesh(gl: ModuleType, handle: MeshHandle) -> None:
     """Delete what `upload_mesh` made, in the current context."""
     gl.glDeleteVertexArrays(1, [handle.vertex_array])
     textures = [*handle.tables.values(), *(draw.texture for draw in handle.draws if draw.texture)]
-    gl.glDeleteTextures(len(textures), textures)
+    gl.glDeleteTextures(textures)
     gl.glDeleteBuffers(len(handle.buffers), list(handle.buffers))
 
 
