@@ -26,12 +26,21 @@ def toolkit_version() -> str:
         return "unknown"
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the defaults of flags, but not that a flag which was not given is not given."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def new_parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with the flags that every command has."""
     parser = argparse.ArgumentParser(
         prog=command,
         description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{command} {toolkit_version()}")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
