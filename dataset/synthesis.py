@@ -314,7 +314,11 @@ def _outcomes(run: Synthesis, tasks: Sequence[ScanTask]) -> Iterator[ScanOutcome
 def _batch_in_worker(
     tasks: Sequence[ScanTask], config: SynthesisConfig, out: Path, threads: int
 ) -> list[ScanOutcome]:
-    # Mesa's software renderer takes every core unless told otherwise before it starts.
+    import cv2
+
+    # joblib limits BLAS and OpenMP, but neither OpenCV nor Mesa's software renderer, which
+    # takes every core unless told otherwise before it starts.
+    cv2.setNumThreads(threads)
     os.environ.setdefault("LP_NUM_THREADS", str(threads))
     return list(render_batch(tasks, config, out))
 

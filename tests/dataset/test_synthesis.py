@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from dataset import synthesis
 from dataset.joints import JOINT_INDEX
 from dataset.scans import find_scans
 from dataset.shard_index import shard_path
@@ -170,6 +173,22 @@ def test_two_processes_and_another_place_give_the_same_bytes(
     shutil.copytree(scans, tmp_path / "moved")
     render(tmp_path / "moved", tmp_path / "other", jobs=2)
     assert content(tmp_path / "other") == content(baked)
+
+
+@pytest.mark.parametrize(("users_choice", "expected"), [(None, "3"), ("5", "5")])
+def test_a_worker_keeps_its_renderer_and_opencv_to_its_share_of_the_cores(
+    users_choice: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LP_NUM_THREADS", users_choice or "")
+    if users_choice is None:
+        monkeypatch.delenv("LP_NUM_THREADS")
+    threads = cv2.getNumThreads()
+    try:
+        assert synthesis._batch_in_worker([], CONFIG, tmp_path, threads=3) == []
+        assert os.environ["LP_NUM_THREADS"] == expected
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def test_another_seed_gives_other_pictures_and_the_same_geometry(
