@@ -56,3 +56,8 @@ step "this toolkit and what it needs (1.5 GB)" \
 # and OSMesa alike. 'pip check' names this pair, and nothing else, from now on.
 step "PyOpenGL 3.1.10 over pyrender's 3.1.0" \
     "${pip[@]}" --no-deps PyOpenGL==3.1.10
+
+# anny prepares its body model at the first load. Done here, neither the demo nor the tests wait
+# for it; once it is prepared, this loads it from the cache.
+step "body model of the demo people (the first time 1 to 4 minutes; 0.8 GB in ~/.cache/anny)" \
+    "$venv/bin/python" -c 'from dataset.people.anatomy import load_anny; load_anny()'
