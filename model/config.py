@@ -99,6 +99,8 @@ class TrainConfig:
         augment: changes of training samples.
         batch_size: views a step.
         refiner_window: width of the windows phase 2 trains on, pixels; None = whole frames.
+        refiner_variants: phase 2 takes each view in this many fixed augmentations, so that the
+            frozen networks answer each once and are not run again; None = fresh ones each pass.
         betas: Adam's moment decays (paper, section 5).
         precision: Lightning precision, such as `32-true` or `bf16-mixed`.
         seed: of weights, order and augmentation.
@@ -111,6 +113,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 2
     refiner_window: int | None = None
+    refiner_variants: int | None = None
     betas: tuple[float, float] = (0.9, 0.99)
     precision: str = "32-true"
     seed: int = 0
@@ -130,13 +133,14 @@ class TrainConfig:
 PRESETS: dict[Preset, TrainConfig] = {
     "paper": TrainConfig(),
     "lite": TrainConfig(
-        model=ModelConfig(resolution=512, part_width=12, depth_width=12, refiner_width=12),
+        model=ModelConfig(resolution=512, part_width=8, depth_width=16, refiner_width=8),
         loss=LossConfig(smooth_l1_beta=0.1),
         phase1=PhaseConfig(steps=1500, learning_rate=2e-3, restart_epochs=None),
         phase2=PhaseConfig(steps=600, learning_rate=2e-3, restart_epochs=None),
         augment=AugmentConfig(mirror=0.5),
         batch_size=4,
         refiner_window=224,
+        refiner_variants=2,
     ),
 }
 """`paper`: section 5 of the paper. `lite`: the same networks, narrow, for a processor."""

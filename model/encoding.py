@@ -75,16 +75,14 @@ def normals_from_depth(depth: Tensor, resolution: int) -> Tensor:
         (B, 3 S, H, W) float32 in 0..1, three channels a side; 0 where the depth is below
         the cut-off. Pixels beside the background keep the step of their silhouette.
     """
-    sides = depth.unsqueeze(2)
     # The last column and the first row have no neighbour: their difference is 0.
-    horizontal = functional.pad(-torch.diff(sides, dim=-1), (0, 1))
-    vertical = functional.pad(-torch.diff(sides, dim=-2), (0, 0, 1, 0))
-    vector = torch.cat(
-        [horizontal, vertical, torch.full_like(sides, normal_step(resolution))], dim=2
-    )
-    encoded = (functional.normalize(vector, dim=2, eps=1e-12) + 1.0) / 2.0
-    encoded = encoded * (sides >= BACKGROUND_CUT_OFF)
-    return encoded.flatten(1, 2)
+    horizontal = functional.pad(-torch.diff(depth, dim=-1), (0, 1))
+    vertical = functional.pad(-torch.diff(depth, dim=-2), (0, 0, 1, 0))
+    step = normal_step(resolution)
+    # Written out: `normalize` over a short dimension in the middle is ten times slower.
+    scale = 0.5 * torch.rsqrt(horizontal**2 + vertical**2 + step**2)
+    encoded = torch.stack([horizontal * scale, vertical * scale, step * scale], dim=2) + 0.5
+    return (encoded * (depth >= BACKGROUND_CUT_OFF).unsqueeze(2)).flatten(1, 2)
 
 
 def interior(mask: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from model.config import PhaseConfig, TrainConfig
 from model.losses import phase1_loss, phase2_loss
-from model.networks import DigitisationNetwork
+from model.networks import DigitisationNetwork, LowMaps
 from model.parts import PartTransforms, blend_parts
 from model.samples import Batch
 from model.windows import draw_windows
@@ -35,6 +35,57 @@ def phase_steps(phase: PhaseConfig, steps_per_epoch: int) -> int:
     return phase.steps if phase.steps is not None else phase.epochs * steps_per_epoch
 
 
+class FrozenAnswers:
+    """What the frozen networks said of samples, kept in half precision by key.
+
+    Every sample is answered on its own, so that what is kept does not depend on which
+    samples came together.
+
+    Args:
+        network: the networks; phase 1 is not to change any more.
+        limit_bytes: answers beyond this are computed again each time.
+    """
+
+    def __init__(self, network: DigitisationNetwork, limit_bytes: int = 4 << 30) -> None:
+        self._network = network
+        item_bytes = 2 * (6 * 65 + 3) * network.resolution.low**2
+        self._limit = limit_bytes // item_bytes
+        self._kept: dict[tuple[int, int], tuple[LowMaps, Tensor]] = {}
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> tuple[LowMaps, Tensor]:
+        """Return the low-resolution maps and the blended normals of a batch."""
+        answers = []
+        for index, key in enumerate(batch.keys):
+            answer = self._kept.get(key)
+            if answer is None:
+                low, normal = frozen_maps(
+                    self._network, batch.image[index : index + 1], batch.transforms.item(index)
+                )
+                halves = [each.half() for each in (low.normal, low.depth, low.mask_logit)]
+                answer = LowMaps(*halves), normal.half()
+                if len(self._kept) < self._limit:
+                    self._kept[key] = answer
+            answers.append(answer)
+        low = LowMaps(
+            torch.cat([low.normal for low, _ in answers]).float(),
+            torch.cat([low.depth for low, _ in answers]).float(),
+            torch.cat([low.mask_logit for low, _ in answers]).float(),
+        )
+        return low, torch.cat([normal for _, normal in answers]).float()
+
+
+@torch.no_grad()
+def frozen_maps(
+    network: DigitisationNetwork, image: Tensor, transforms: PartTransforms
+) -> tuple[LowMaps, Tensor]:
+    """Return what phase 2 starts from: the low-resolution maps and the blended normals."""
+    low = network.predict_low(image)
+    parts = network.predict_parts(image, low.normal, transforms)
+    normal, _ = blend_parts(parts, transforms, network.resolution)
+    return low, normal
+
+
 class PhaseObjective(nn.Module):
     """A phase's loss as a module, so that it can be replicated over devices.
 
@@ -48,6 +99,7 @@ class PhaseObjective(nn.Module):
         super().__init__()
         self.network = network
         self._phase, self._config = phase, config
+        self._answers = FrozenAnswers(network) if config.refiner_variants is not None else None
         trained = network.phase_modules(phase)
         network.requires_grad_(False)
         for module in trained:
@@ -71,6 +123,7 @@ class PhaseObjective(nn.Module):
         depth: Tensor,
         reliable: Tensor,
         transforms: tuple[Tensor, Tensor, Tensor],
+        keys: tuple[tuple[int, int], ...],
         window_seed: int | None,
     ) -> dict[str, Tensor]:
         """Return the weighted loss terms, which sum to the loss.
@@ -78,9 +131,10 @@ class PhaseObjective(nn.Module):
         Args:
             image, depth, reliable: as in `Batch`.
             transforms: the fields of `PartTransforms`.
+            keys: of the samples, in training; none in validation.
             window_seed: of the refiner's windows; None scores whole frames.
         """
-        batch = Batch(image, depth, reliable, PartTransforms(*transforms))
+        batch = Batch(image, depth, reliable, PartTransforms(*transforms), keys)
         if self._phase == 1:
             low = self.network.predict_low(batch.image)
             parts = self.network.predict_parts(batch.image, low.normal, batch.transforms)
@@ -89,10 +143,10 @@ class PhaseObjective(nn.Module):
 
     def _refiner_loss(self, batch: Batch, window_seed: int | None) -> dict[str, Tensor]:
         network, config = self.network, self._config
-        with torch.no_grad():
-            low = network.predict_low(batch.image)
-            parts = network.predict_parts(batch.image, low.normal, batch.transforms)
-            normal, _ = blend_parts(parts, batch.transforms, network.resolution)
+        if self._answers is not None and batch.keys:
+            low, normal = self._answers(batch)
+        else:
+            low, normal = frozen_maps(network, batch.image, batch.transforms)
         depth, reliable, scored = batch.depth, batch.reliable, None
         size = config.refiner_window
         if size is not None and window_seed is not None and size < depth.shape[-1]:

@@ -6,6 +6,7 @@ stopped and resumed, or read by more worker processes, sees the same samples.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -52,12 +53,14 @@ class Batch:
         depth: (B, 2, R, R) float32 network units, front and back, 0 = background.
         reliable: (B, 1, R, R) bool, person pixels that losses may use.
         transforms: similarities of the parts, batched.
+        keys: (augmentation, view number) of each sample; equal keys are equal samples.
     """
 
     image: Tensor
     depth: Tensor
     reliable: Tensor
     transforms: PartTransforms
+    keys: tuple[tuple[int, int], ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
@@ -70,6 +73,7 @@ class Batch:
             self.depth.to(device, non_blocking=True),
             self.reliable.to(device, non_blocking=True),
             PartTransforms(**moved),
+            self.keys,
         )
 
 
@@ -150,15 +154,19 @@ def jitter_colours(
     return saturation * result + (1.0 - saturation) * grey[..., None]
 
 
-def to_batch(samples: list[ViewArrays], images: list[NDArray[np.float32]]) -> Batch:
-    """Stack views and their images in 0..1 into encoded tensors."""
+def to_batch(
+    samples: list[ViewArrays],
+    images: list[NDArray[np.float32]],
+    keys: tuple[tuple[int, int], ...],
+) -> Batch:
+    """Stack views, their images in 0..1 and their keys into encoded tensors."""
     resolution = samples[0].image.shape[0]
     image = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
     distance = torch.from_numpy(np.stack([sample.ray_distance for sample in samples]))
     reliable = torch.from_numpy(np.stack([sample.reliable for sample in samples]))[:, None]
     transforms = [fit_parts(normalise_joints(sample.joints, resolution)) for sample in samples]
     return Batch(
-        encode_image(image), encode_depth(distance), reliable, stack_transforms(transforms)
+        encode_image(image), encode_depth(distance), reliable, stack_transforms(transforms), keys
     )
 
 
@@ -197,12 +205,19 @@ class ViewDataset(Dataset[Batch]):
         self._resolution = resolution
         self._augment = augment
         self._seed = seed
+        self._variants: int | None = None
         self._cache: dict[int, ViewArrays] = {}
         view_bytes = resolution * resolution * (3 + 2 * 4 + 1)
         self._cache_limit = cache_bytes // view_bytes
 
     def __len__(self) -> int:
         return len(self._views)
+
+    def with_variants(self, variants: int) -> ViewDataset:
+        """Return the same views, each with this many augmentations instead of one a pass."""
+        other = copy.copy(self)  # The decoded views are shared.
+        other._variants = variants
+        return other
 
     def view(self, index: int) -> ViewArrays:
         """Return one view as it is in the shard, at the working resolution."""
@@ -215,6 +230,8 @@ class ViewDataset(Dataset[Batch]):
 
     def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
         """Return the batch of the given (pass, view number) pairs."""
+        if self._variants is not None:
+            draws = [(number % self._variants, index) for number, index in draws]
         samples, images = [], []
         for number, index in draws:
             arrays = self.view(index)
@@ -226,7 +243,7 @@ class ViewDataset(Dataset[Batch]):
                     arrays = mirror_view(arrays)
             samples.append(arrays)
             images.append(jitter_colours(arrays.image, lowest, rng))
-        return to_batch(samples, images)
+        return to_batch(samples, images, tuple(draws))
 
 
 class DrawSchedule(Sampler[list[tuple[int, int]]]):

@@ -103,12 +103,14 @@ class RunOptions:
 
 
 def _arguments(batch: Batch, window_seed: int | None) -> tuple[object, ...]:
+    """Return the arguments of the objective; without a seed whole frames, nothing kept."""
     transforms = batch.transforms
     return (
         batch.image,
         batch.depth,
         batch.reliable,
         (transforms.image_to_canonical, transforms.canonical_to_image, transforms.present),
+        batch.keys if window_seed is not None else (),
         window_seed,
     )
 
@@ -136,24 +138,31 @@ def estimate_phase(
     steps: int,
     device: torch.device,
 ) -> Estimate:
-    """Time three steps on a copy of the network, the first of which warms up."""
+    """Time steps on a copy of the network: one to warm up, one on new and one on known samples.
+
+    The difference between the last two is what the frozen networks take for new samples.
+    """
     objective = PhaseObjective(copy.deepcopy(network).to(device), phase, config).train()
     optimizer = _optimizer(objective, config)
+    draws = DrawSchedule(len(data), config.batch_size, range(2), seed=config.seed)
+    first, second = (batch.to(device) for batch in make_loader(data, draws))
     seconds = []
-    for batch in make_loader(
-        data, DrawSchedule(len(data), config.batch_size, range(3), seed=config.seed)
-    ):
+    for batch in (first, second, second):
         start = time.perf_counter()
-        _total(objective(*_arguments(batch.to(device), 0))).backward()
+        _total(objective(*_arguments(batch, 0))).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
+    new, known = seconds[1:]
+    new_steps = steps
+    if phase == 2 and config.refiner_variants is not None:
+        new_steps = min(steps, config.refiner_variants * len(data) // config.batch_size)
     return Estimate(
         phase=phase,
         steps=steps,
-        seconds=steps * min(seconds[1:]),
+        seconds=new * new_steps + known * (steps - new_steps),
         peak_bytes=_peak_bytes(device),
     )
 
@@ -166,6 +175,11 @@ class _Run:
         resolution = config.model.resolution
         self.train_data = ViewDataset(
             options.shards, "train", resolution, augment=config.augment, seed=config.seed
+        )
+        self.refiner_data = (
+            self.train_data
+            if config.refiner_variants is None
+            else self.train_data.with_variants(config.refiner_variants)
         )
         self.validation_data = ViewDataset(
             options.shards, "val", resolution, augment=None, seed=config.seed
@@ -217,7 +231,11 @@ class _Run:
                 state=state,
             )
 
-    def loader(self, steps: range) -> DataLoader[Batch]:
+    def data(self, phase: int) -> ViewDataset:
+        """Return the training views of a phase."""
+        return self.train_data if phase == 1 else self.refiner_data
+
+    def loader(self, phase: int, steps: range) -> DataLoader[Batch]:
         """Return the training batches of some steps of this process."""
         schedule = DrawSchedule(
             len(self.train_data),
@@ -227,7 +245,7 @@ class _Run:
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
         )
-        return make_loader(self.train_data, schedule, workers=self.options.workers)
+        return make_loader(self.data(phase), schedule, workers=self.options.workers)
 
 
 def _fitting(loaded: LoadedModel, config: TrainConfig, path: Path) -> DigitisationNetwork:
@@ -283,7 +301,7 @@ def _train_phase(run: _Run, phase: int, start: int, writer: SummaryWriter | None
         optimizer.load_state_dict(run.state.optimizer)
     # Fabric moves `run.network` to the device, where `objective` keeps sharing it.
     module, optimizer = run.fabric.setup(objective, optimizer)
-    batches = run.progress.batches(run.loader(range(start, steps)), phase, start, steps)
+    batches = run.progress.batches(run.loader(phase, range(start, steps)), phase, start, steps)
     for step, batch in enumerate(batches, start):
         rate = learning_rate(config.phase(phase), step, steps, run.steps_per_epoch)
         for group in optimizer.param_groups:
@@ -353,7 +371,7 @@ def train(config: TrainConfig, options: RunOptions, progress: Progress | None = 
         if start is not None:
             steps = phase_steps(config.phase(phase), run.steps_per_epoch) - start
             estimate = estimate_phase(
-                run.network, config, run.train_data, phase, steps, run.fabric.device
+                run.network, config, run.data(phase), phase, steps, run.fabric.device
             )
             progress.message(
                 f"phase {phase}: {steps} steps of {config.batch_size} views, about "
