@@ -115,7 +115,7 @@ class NormalRenderer:
             pose: (4, 4) camera-from-normalised matrix of the input view.
         """
         buffers = [
-            self._rasteriser.render(body, self.camera, turned, sides="front")
+            self._rasteriser.render(body, self.camera, turned, sides="front", antialiased=False)
             for turned in turned_poses(pose)
         ]
         return NormalViews(
@@ -125,7 +125,7 @@ class NormalRenderer:
 
     def both_sides(self, body: MeshHandle, pose: NDArray[np.floating]) -> TwoSidedNormals:
         """Render the nearest and the farthest surface in the input view (see `four_sides`)."""
-        buffer = self._rasteriser.render(body, self.camera, np.asarray(pose))
+        buffer = self._rasteriser.render(body, self.camera, np.asarray(pose), antialiased=False)
         return TwoSidedNormals(buffer.front.normal, buffer.back.normal, buffer.mask > 0)
 
     def close(self) -> None:

@@ -99,12 +99,23 @@ def _cell_corners(cells: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[
     return corners, pixels
 
 
-def _boundary_edges(faces: NDArray[np.int64], vertex_count: int) -> NDArray[np.int64]:
-    """Return the (E, 2) directed edges that belong to one face only."""
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    forward = edges[:, 0] * vertex_count + edges[:, 1]
-    backward = edges[:, 1] * vertex_count + edges[:, 0]
-    return edges[~np.isin(forward, backward)]
+def _outline(cells: NDArray[np.bool_], corners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (E, 2) directed edges of the cells' outline, the cells to the left of them.
+
+    Args:
+        cells: (R-1, R-1) bool.
+        corners: (C, 4) of `_cell_corners`.
+    """
+    padded = np.pad(cells, 1)
+    neighbours_and_edges = (
+        (padded[1:-1, :-2], (0, 2)),
+        (padded[2:, 1:-1], (2, 3)),
+        (padded[1:-1, 2:], (3, 1)),
+        (padded[:-2, 1:-1], (1, 0)),
+    )
+    return np.concatenate(
+        [corners[~neighbour[cells]][:, edge] for neighbour, edge in neighbours_and_edges]
+    )
 
 
 def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
@@ -125,7 +136,8 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
     """
     if camera.resolution != maps.resolution:
         raise ValueError(f"camera: expected resolution {maps.resolution}, got {camera.resolution}")
-    corners, pixels = _cell_corners(_person_cells(maps.mask))
+    cells = _person_cells(maps.mask)
+    corners, pixels = _cell_corners(cells)
     if not len(corners):
         raise ValueError("mask: expected a person of 2x2 pixels or more, got none")
     rows, columns = pixels[:, 0], pixels[:, 1]
@@ -145,7 +157,7 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
         ]
     )
     back_faces = front_faces[:, ::-1] + count
-    start, end = _boundary_edges(front_faces, count).T
+    start, end = _outline(cells, corners).T
     wall = np.concatenate(
         [
             np.stack([end, start, start + count], axis=1),

@@ -69,6 +69,7 @@ class Progress:
         message: takes a sentence.
         batches: wraps the batches of a phase; takes them, the phase, its first step and its end.
         loss: takes the loss of each step.
+        started: called once the run folder is there.
     """
 
     message: Callable[[str], None] = lambda text: None
@@ -76,6 +77,7 @@ class Progress:
         lambda batches, phase, start, end: batches
     )
     loss: Callable[[float], None] = lambda value: None
+    started: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,6 +383,7 @@ def train(config: TrainConfig, options: RunOptions, progress: Progress | None = 
     if run.fabric.global_rank == 0:
         options.out.mkdir(parents=True, exist_ok=True)
         _write_config(run)
+        progress.started()
         writer = SummaryWriter(str(options.out / "tensorboard"))
     try:
         for phase, start in todo:

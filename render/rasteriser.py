@@ -76,6 +76,8 @@ class Rasteriser:
         camera: Camera,
         camera_from_mesh: NDArray[np.floating],
         sides: Sides = "both",
+        *,
+        antialiased: bool = True,
     ) -> GBuffer:
         """Draw one view.
 
@@ -85,6 +87,7 @@ class Rasteriser:
             camera_from_mesh: (4, 4) rigid motion (a uniform scale is allowed) from the frame
                 of the mesh to the camera frame.
             sides: "front" leaves the back side out, which is faster.
+            antialiased: False leaves out the pass for the rim: coverage is all or nothing.
         """
         self._context.make_current()
         targets = self._sized_targets(camera.resolution)
@@ -94,9 +97,11 @@ class Rasteriser:
         back, back_hits = front, hits
         if sides == "both":
             back, back_hits = self._draw_side(handle, targets, box, is_back=True)
-        rim = find_rim(handle, camera, camera_from_mesh, box, near, hits > 0)
-        drawn = self._draw_coverage(handle, targets, box, rim.faces)
-        coverage = np.where(rim.pixels, drawn, np.where(hits > 0, 255, 0)).astype(np.uint8)
+        coverage = np.where(hits > 0, 255, 0).astype(np.uint8)
+        if antialiased:
+            rim = find_rim(handle, camera, camera_from_mesh, box, near, hits > 0)
+            drawn = self._draw_coverage(handle, targets, box, rim.faces)
+            coverage = np.where(rim.pixels, drawn, coverage)
         return _assemble(front, hits, back, back_hits, coverage, sides, box, camera.resolution)
 
     def close(self) -> None:

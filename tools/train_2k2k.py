@@ -168,9 +168,8 @@ def _run(arguments: argparse.Namespace) -> int:
         message=lambda text: tqdm.write(text),
         batches=batches,
         loss=show_loss,
+        started=lambda: point_latest(out),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    point_latest(out)
     model = train(config, options, progress)
     print(f"model: {model}")
     return EXIT_OK

@@ -219,6 +219,19 @@ def test_yaw_turns_the_picture_of_the_person_to_the_right(rasteriser: Rasteriser
     assert columns[0] < 50 < columns[1] < 78 < columns[2]
 
 
+def test_without_antialiasing_coverage_is_the_mask_and_nothing_else_changes(
+    rasteriser: Rasteriser,
+) -> None:
+    handle = rasteriser.upload(sphere())
+    smooth = rasteriser.render(handle, CAMERA, POSE)
+    plain = rasteriser.render(handle, CAMERA, POSE, antialiased=False)
+    rasteriser.release(handle)
+    assert np.array_equal(plain.coverage, np.where(plain.mask > 0, 255, 0))
+    assert np.array_equal(plain.mask, smooth.mask)
+    assert np.array_equal(plain.back.ray_distance, smooth.back.ray_distance)
+    assert not np.array_equal(plain.coverage, smooth.coverage)
+
+
 def test_faces_of_several_materials_keep_their_colours(rasteriser: Rasteriser) -> None:
     left = np.array([[-0.3, -0.2, 0], [0, -0.2, 0], [0, 0.2, 0], [-0.3, 0.2, 0]])
     red = np.tile(np.uint8([220, 10, 10]), (8, 8, 1))

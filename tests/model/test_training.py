@@ -1,0 +1,244 @@
+"""Training learns, resumes to the same weights, and freezes what it says it freezes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.shards import ShardError, ShardSet
+from model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from model.config import (
+    PRESETS,
+    AugmentConfig,
+    ModelConfig,
+    PhaseConfig,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+)
+from model.networks import build_network
+from model.objectives import FrozenAnswers, PhaseObjective, frozen_maps, learning_rate
+from model.predict import Predictor
+from model.samples import Batch, DrawSchedule, ViewDataset, mirror_view, reduce_image
+from model.training import RunOptions, TrainingError, train
+from render.camera import NORMALISATION_DIVISOR
+from tests.scenes import write_person
+from tools.render_dataset import main as render_dataset
+
+TINY = ModelConfig(resolution=128, part_width=4, depth_width=4, refiner_width=4)
+PERSON_HEIGHT_CM = 170.0
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five rendered ellipsoid people at 128 pixels, two views each."""
+    folder = tmp_path_factory.mktemp("set")
+    for seed in range(5):
+        write_person(folder / "scans", f"person{seed}", seed=seed)
+    options = ["--scans", str(folder / "scans"), "--out", str(folder / "shards"), "--jobs", "1"]
+    options += ["--resolution", "128", "--angles", "-10", "10", "20", "--store-mesh", "all"]
+    assert render_dataset(options) == 0
+    return folder / "shards"
+
+
+def tiny_config(steps: int, **changes: object) -> TrainConfig:
+    phase = PhaseConfig(steps=steps, learning_rate=5e-3, restart_epochs=None)
+    config = TrainConfig(model=TINY, phase1=phase, phase2=phase, batch_size=2)
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def test_a_network_overfits_one_view(shards: Path, tmp_path: Path) -> None:
+    still = AugmentConfig(colour=1.0, mirror=0.0)
+    loss = dataclasses.replace(PRESETS["lite"].loss, smooth_l1_beta=0.02)
+    config = tiny_config(150, augment=still, loss=loss)
+    one_view = ViewDataset(shards, "train", 128, augment=None, seed=0)
+    view = one_view.view(0)
+    model = train(config, RunOptions(shards=shards, out=tmp_path / "run", accelerator="cpu"))
+    prediction = Predictor(load_checkpoint(model)).predict(view.image, view.joints)
+    person = view.ray_distance[0] > 0
+    overlap = (prediction.maps.mask & person).sum() / (prediction.maps.mask | person).sum()
+    assert overlap > 0.9
+    both = prediction.maps.mask & person
+    # The largest coordinate, about half the height, is 1 / 2.8.
+    centimetres = PERSON_HEIGHT_CM / 2 * NORMALISATION_DIVISOR
+    error = np.abs(prediction.maps.front - view.ray_distance[0])[both].mean() * centimetres
+    assert error < 3.0
+
+
+@pytest.mark.parametrize("stop_in_phase", [1, 2])
+def test_a_resumed_run_comes_to_the_same_weights(
+    shards: Path, tmp_path: Path, stop_in_phase: int
+) -> None:
+    config = tiny_config(10, refiner_variants=2, refiner_window=96)
+    whole = train(config, RunOptions(shards=shards, out=tmp_path / "whole", accelerator="cpu"))
+
+    class Stopped(Exception):
+        pass
+
+    def stop_midway(batches, phase, start, end):  # type: ignore[no-untyped-def]
+        for number, batch in enumerate(batches):
+            if phase == stop_in_phase and number == 7:
+                raise Stopped
+            yield batch
+
+    from model.training import Progress
+
+    options = RunOptions(shards=shards, out=tmp_path / "cut", accelerator="cpu", resume=True)
+    with pytest.raises(Stopped):
+        train(config, options, Progress(batches=stop_midway))
+    state = load_checkpoint(tmp_path / "cut" / "last.ckpt").state
+    assert state is not None and state.phase == stop_in_phase and 0 < state.step < 10
+    resumed = train(config, options)
+    first = load_checkpoint(whole).network.state_dict()
+    second = load_checkpoint(resumed).network.state_dict()
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+
+
+def test_phase_2_changes_the_refiner_alone_batch_statistics_included(
+    shards: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(3)
+    run = RunOptions(shards=shards, out=tmp_path / "one", phases=(1,), accelerator="cpu")
+    before = load_checkpoint(train(config, run)).network.state_dict()
+    second = dataclasses.replace(
+        run, out=tmp_path / "two", phases=(2,), init=tmp_path / "one" / "model.ckpt"
+    )
+    after = load_checkpoint(train(config, second)).network.state_dict()
+    changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {"refiner"}
+
+
+def test_phase_1_trains_every_network_but_the_refiner(scene_batch: Batch) -> None:
+    network = build_network(TINY, 0)
+    objective = PhaseObjective(network, 1, tiny_config(1)).train()
+    transforms = scene_batch.transforms
+    terms = objective(
+        scene_batch.image,
+        scene_batch.depth,
+        scene_batch.reliable,
+        (transforms.image_to_canonical, transforms.canonical_to_image, transforms.present),
+        (),
+        None,
+    )
+    assert set(terms) == {"depth", "consistency", "mask", "low_normal", "part_normal"}
+    torch.stack(list(terms.values())).sum().backward()
+    idle = {name.split(".")[0] for name, value in network.named_parameters() if value.grad is None}
+    assert idle == {"refiner"}
+    assert not network.refiner.training and network.low_depth.training
+
+
+def test_kept_answers_are_those_of_the_frozen_networks(shards: Path) -> None:
+    network = build_network(TINY, 0).eval()
+    data = ViewDataset(shards, "train", 128, augment=AugmentConfig(), seed=0).with_variants(2)
+    batch = data[[(0, 1), (5, 0)]]
+    assert batch.keys == ((0, 1), (1, 0))
+    answers = FrozenAnswers(network)
+    low, normal = answers(batch)
+    fresh_low, fresh_normal = frozen_maps(network, batch.image, batch.transforms)
+    assert torch.allclose(normal, fresh_normal, atol=2e-3)
+    assert torch.allclose(low.depth, fresh_low.depth, atol=2e-3)
+    again, _ = answers(data[[(2, 1), (1, 0)]])
+    assert torch.equal(again.depth, low.depth)
+
+
+def test_the_learning_rate_restarts_every_five_epochs_and_ends_at_zero() -> None:
+    paper = PhaseConfig()
+    assert learning_rate(paper, 0, 300, 10) == pytest.approx(1e-4)
+    assert learning_rate(paper, 25, 300, 10) == pytest.approx(0.5e-4)
+    assert learning_rate(paper, 49, 300, 10) < 1e-6
+    assert learning_rate(paper, 50, 300, 10) == pytest.approx(1e-4)
+    single = PhaseConfig(steps=100, learning_rate=1e-3, restart_epochs=None)
+    assert learning_rate(single, 0, 100, 10) == pytest.approx(2e-4)
+    assert learning_rate(single, 5, 100, 10) == pytest.approx(1e-3)
+    assert learning_rate(single, 99, 100, 10) < 1e-6
+
+
+def test_every_view_is_drawn_once_a_pass_and_processes_share_the_stream() -> None:
+    whole = [draw for draws in DrawSchedule(7, 2, range(14), seed=3) for draw in draws]
+    for number in range(4):
+        assert sorted(index for passed, index in whole if passed == number) == list(range(7))
+    late = [draw for draws in DrawSchedule(7, 2, range(5, 14), seed=3) for draw in draws]
+    assert late == whole[10:]
+    ranks = [list(DrawSchedule(7, 1, range(14), seed=3, rank=rank, world=2)) for rank in (0, 1)]
+    assert [draw for pair in zip(*ranks) for draws in pair for draw in draws] == whole
+
+
+def test_mirroring_twice_is_nothing_and_swaps_sides(shards: Path) -> None:
+    view = ViewDataset(shards, "train", 128, augment=None, seed=0).view(0)
+    mirrored = mirror_view(view)
+    twice = mirror_view(mirrored)
+    assert np.array_equal(twice.image, view.image)
+    assert np.allclose(twice.joints, view.joints)
+    left, right = 5, 6
+    assert mirrored.joints[left, 0] == pytest.approx(128 - view.joints[right, 0])
+    row, column = np.argwhere(view.ray_distance[0] > 0)[0]
+    assert mirrored.ray_distance[0, row, 127 - column] == view.ray_distance[0, row, column]
+
+
+def test_images_are_reduced_by_the_mean_of_blocks() -> None:
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, 2)
+    # (0 + 1 + 4 + 5) / 4 = 2.5, rounded up.
+    assert reduce_image(image, 2)[0, 0].tolist() == [3, 3, 3]
+
+
+def test_a_checkpoint_gives_back_configuration_weights_and_shards(tmp_path: Path) -> None:
+    config, network = tiny_config(1), build_network(TINY, 4)
+    path = tmp_path / "folder" / "model.ckpt"
+    save_checkpoint(path, network, config, shards="somewhere")
+    loaded = load_checkpoint(path)
+    assert loaded.config == config and loaded.shards == "somewhere" and loaded.state is None
+    expected = network.state_dict()
+    found = loaded.network.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    assert config_from_dict(config_to_dict(PRESETS["lite"])) == PRESETS["lite"]
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_a_checkpoint_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.ckpt"
+    wider = build_network(dataclasses.replace(TINY, part_width=8), 0)
+    save_checkpoint(path, wider, tiny_config(1), shards="")
+    with pytest.raises(
+        CheckpointError, match=r"model.ckpt.*another shape part_normal.*and \d+ more"
+    ):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "model.ckpt"
+    if content is None:
+        torch.save({"model_state_dict": {}}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="model.ckpt: expected a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return (Path.touch, (tmp_path / "touched",))
+
+    torch.save({"format": "2k2k-toolkit checkpoint", "config": Harmful()}, tmp_path / "model.ckpt")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "model.ckpt")
+    assert not (tmp_path / "touched").exists()
+
+
+def test_a_run_folder_is_not_overwritten(shards: Path, tmp_path: Path) -> None:
+    options = RunOptions(shards=shards, out=tmp_path, phases=(2,), accelerator="cpu")
+    (tmp_path / "model.ckpt").write_bytes(b"precious")
+    with pytest.raises(TrainingError, match="--resume"):
+        train(tiny_config(1), options)
+    assert (tmp_path / "model.ckpt").read_bytes() == b"precious"
+
+
+def test_a_resolution_the_shards_do_not_have_is_refused(shards: Path) -> None:
+    with pytest.raises(ShardError, match="whole fraction of the shards' 128 pixels, got 256"):
+        ViewDataset(shards, "train", 256, augment=None, seed=0)
+    assert ShardSet(shards).resolution == 128
