@@ -6,6 +6,7 @@ same in a light and in a dark browser.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +20,10 @@ Picture = NDArray[np.uint8]
 
 BACKGROUND = (240, 241, 243)
 INK = (40, 44, 52)
+OVERVIEW_TITLES = (
+    "input", "normals, front", "normals, back", "depth, front", "depth, back",
+    "mesh 0°", "mesh 90°", "mesh 180°", "mesh 270°",
+)  # fmt: skip
 CROP_MARGIN = 0.08
 JPEG_QUALITY = 86
 _LIGHT = np.array([-0.35, 0.45, 0.82]) / np.linalg.norm([-0.35, 0.45, 0.82])
@@ -171,28 +176,39 @@ def overview_picture(
     """
     if not samples:
         raise ValueError("samples: expected at least one, got none")
-    titles = (
-        "input", "normals, front", "normals, back", "depth, front", "depth, back",
-        "mesh 0°", "mesh 90°", "mesh 180°", "mesh 270°",
-    )  # fmt: skip
+    rows = []
+    for _, pictures in samples:
+        side = next((entry for entry in pictures.methods if entry.name == method), None)
+        if side is None:
+            raise ValueError(f"method: expected {method!r} in every sample, missing in one")
+        rows.append(
+            (
+                pictures.image, side.normal_front, side.normal_back, side.depth_front,
+                side.depth_back, *side.turns,
+            )
+        )  # fmt: skip
+    return picture_table(OVERVIEW_TITLES, rows, cell)
+
+
+def picture_table(titles: Sequence[str], rows: Sequence[Sequence[Picture]], cell: int) -> Picture:
+    """Return square pictures in rows under column titles.
+
+    Args:
+        titles: one a column.
+        rows: pictures of any size, as many a row as there are titles.
+        cell: width of a column, pixels.
+    """
     gap, head = max(2, cell // 40), max(16, cell // 8)
     width = len(titles) * (cell + gap) + gap
-    height = head + len(samples) * (cell + gap)
+    height = head + len(rows) * (cell + gap)
     canvas = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=max(9, round(head * 0.5)))
     for column, title in enumerate(titles):
         centre = gap + column * (cell + gap) + cell / 2
         draw.text((centre, head / 2), title, fill=INK, font=font, anchor="mm")
-    for row, (_, pictures) in enumerate(samples):
-        side = next((entry for entry in pictures.methods if entry.name == method), None)
-        if side is None:
-            raise ValueError(f"method: expected {method!r} in every sample, missing in one")
-        cells = (
-            pictures.image, side.normal_front, side.normal_back, side.depth_front,
-            side.depth_back, *side.turns,
-        )  # fmt: skip
-        for column, picture in enumerate(cells):
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
             small = cropped(picture, Crop(0.0, 0.0, 1.0), cell)
             place = (gap + column * (cell + gap), head + row * (cell + gap))
             canvas.paste(Image.fromarray(small), place)

@@ -98,6 +98,8 @@ class TrainConfig:
         phase1, phase2: length and learning rate of each phase.
         augment: changes of training samples.
         batch_size: views a step.
+        parts_per_network: phase 1 trains each part network on this many random parts of each
+            view; None = on all of its parts.
         refiner_window: width of the windows phase 2 trains on, pixels; None = whole frames.
         refiner_variants: phase 2 takes each view in this many fixed augmentations, so that the
             frozen networks answer each once and are not run again; None = fresh ones each pass.
@@ -112,6 +114,7 @@ class TrainConfig:
     phase2: PhaseConfig = field(default_factory=PhaseConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 2
+    parts_per_network: int | None = None
     refiner_window: int | None = None
     refiner_variants: int | None = None
     betas: tuple[float, float] = (0.9, 0.99)
@@ -133,12 +136,12 @@ class TrainConfig:
 PRESETS: dict[Preset, TrainConfig] = {
     "paper": TrainConfig(),
     "lite": TrainConfig(
-        model=ModelConfig(resolution=512, part_width=8, depth_width=16, refiner_width=8),
-        loss=LossConfig(smooth_l1_beta=0.1),
-        phase1=PhaseConfig(steps=1500, learning_rate=2e-3, restart_epochs=None),
-        phase2=PhaseConfig(steps=600, learning_rate=2e-3, restart_epochs=None),
-        augment=AugmentConfig(mirror=0.5),
+        model=ModelConfig(resolution=512, part_width=8, depth_width=8, refiner_width=8),
+        loss=LossConfig(smooth_l1_beta=0.05),
+        phase1=PhaseConfig(steps=600, learning_rate=1e-2, restart_epochs=None),
+        phase2=PhaseConfig(steps=250, learning_rate=5e-3, restart_epochs=None),
         batch_size=4,
+        parts_per_network=2,
         refiner_window=224,
         refiner_variants=2,
     ),

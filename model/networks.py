@@ -17,9 +17,9 @@ from model.blocks import AttentionUNet, DualEncoderAttentionUNet, Float32Head, R
 from model.config import ModelConfig
 from model.parts import (
     PART_NETWORKS,
-    PARTS_OF_NETWORK,
     PartTransforms,
     Resolution,
+    all_parts,
     blend_parts,
     crop_parts,
 )
@@ -106,7 +106,11 @@ class DigitisationNetwork(nn.Module):
         return LowMaps(normal, functional.relu6(output[:, :2]), output[:, 2:])
 
     def predict_parts(
-        self, image: Tensor, low_normal: Tensor, transforms: PartTransforms
+        self,
+        image: Tensor,
+        low_normal: Tensor,
+        transforms: PartTransforms,
+        parts: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Predict the normals of each part (equation 3).
 
@@ -114,22 +118,24 @@ class DigitisationNetwork(nn.Module):
             image: (B, 3, R, R) float32 in -1..1.
             low_normal: (B, 6, h, h); the front guides the parts. No gradient flows into it.
             transforms: batched similarities.
+            parts: (B, P) parts of each network to predict for each item; None for all.
 
         Returns:
             Per part network (B, P, 6, height, width) float32 encoded normals.
         """
+        parts = parts or all_parts(len(image))
         guide = low_normal[:, :3].detach()
         normals: dict[str, Tensor] = {}
         for name in PART_NETWORKS:
             crops = torch.cat(
                 [
-                    crop_parts(image, transforms, name, self.resolution),
-                    crop_parts(guide, transforms, name, self.resolution),
+                    crop_parts(image, transforms, name, self.resolution, parts[name]),
+                    crop_parts(guide, transforms, name, self.resolution, parts[name]),
                 ],
                 dim=2,
             )
             predicted = self.part_normal[name](crops.flatten(0, 1))
-            normals[name] = predicted.unflatten(0, (-1, len(PARTS_OF_NETWORK[name])))
+            normals[name] = predicted.unflatten(0, parts[name].shape)
         return normals
 
     def refine(self, low: LowMaps, normal: Tensor) -> FullMaps:
@@ -146,8 +152,8 @@ class DigitisationNetwork(nn.Module):
     def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
         """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
         low = self.predict_low(image)
-        parts = self.predict_parts(image, low.normal, transforms)
-        normal, _ = blend_parts(parts, transforms, self.resolution)
+        crops = self.predict_parts(image, low.normal, transforms)
+        normal, _ = blend_parts(crops, transforms, self.resolution)
         return low, self.refine(low, normal)
 
     def phase_modules(self, phase: int) -> list[nn.Module]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model.config import PhaseConfig, TrainConfig
 from model.losses import phase1_loss, phase2_loss
 from model.networks import DigitisationNetwork, LowMaps
-from model.parts import PartTransforms, blend_parts
+from model.parts import PartTransforms, blend_parts, draw_parts
 from model.samples import Batch
 from model.windows import draw_windows
 
@@ -124,7 +124,7 @@ class PhaseObjective(nn.Module):
         reliable: Tensor,
         transforms: tuple[Tensor, Tensor, Tensor],
         keys: tuple[tuple[int, int], ...],
-        window_seed: int | None,
+        step_seed: int | None,
     ) -> dict[str, Tensor]:
         """Return the weighted loss terms, which sum to the loss.
 
@@ -132,16 +132,20 @@ class PhaseObjective(nn.Module):
             image, depth, reliable: as in `Batch`.
             transforms: the fields of `PartTransforms`.
             keys: of the samples, in training; none in validation.
-            window_seed: of the refiner's windows; None scores whole frames.
+            step_seed: of the drawn parts and windows; None scores all parts and whole frames.
         """
         batch = Batch(image, depth, reliable, PartTransforms(*transforms), keys)
         if self._phase == 1:
             low = self.network.predict_low(batch.image)
-            parts = self.network.predict_parts(batch.image, low.normal, batch.transforms)
-            return phase1_loss(low, parts, batch, self._config.loss)
-        return self._refiner_loss(batch, window_seed)
+            parts, most = None, self._config.parts_per_network
+            if most is not None and step_seed is not None:
+                generator = torch.Generator().manual_seed(step_seed)
+                parts = draw_parts(len(image), most, generator)
+            crops = self.network.predict_parts(batch.image, low.normal, batch.transforms, parts)
+            return phase1_loss(low, crops, batch, self._config.loss, parts)
+        return self._refiner_loss(batch, step_seed)
 
-    def _refiner_loss(self, batch: Batch, window_seed: int | None) -> dict[str, Tensor]:
+    def _refiner_loss(self, batch: Batch, step_seed: int | None) -> dict[str, Tensor]:
         network, config = self.network, self._config
         if self._answers is not None and batch.keys:
             low, normal = self._answers(batch)
@@ -149,8 +153,8 @@ class PhaseObjective(nn.Module):
             low, normal = frozen_maps(network, batch.image, batch.transforms)
         depth, reliable, scored = batch.depth, batch.reliable, None
         size = config.refiner_window
-        if size is not None and window_seed is not None and size < depth.shape[-1]:
-            generator = torch.Generator().manual_seed(window_seed)
+        if size is not None and step_seed is not None and size < depth.shape[-1]:
+            generator = torch.Generator().manual_seed(step_seed)
             windows = draw_windows(reliable, size, generator)
             low, normal = windows.cut_low(low), windows.cut(normal)
             depth, reliable = windows.cut(depth), windows.cut(reliable)

@@ -104,7 +104,7 @@ class RunOptions:
     init: Path | None = None
 
 
-def _arguments(batch: Batch, window_seed: int | None) -> tuple[object, ...]:
+def _arguments(batch: Batch, step_seed: int | None) -> tuple[object, ...]:
     """Return the arguments of the objective; without a seed whole frames, nothing kept."""
     transforms = batch.transforms
     return (
@@ -112,8 +112,8 @@ def _arguments(batch: Batch, window_seed: int | None) -> tuple[object, ...]:
         batch.depth,
         batch.reliable,
         (transforms.image_to_canonical, transforms.canonical_to_image, transforms.present),
-        batch.keys if window_seed is not None else (),
-        window_seed,
+        batch.keys if step_seed is not None else (),
+        step_seed,
     )
 
 
@@ -122,7 +122,7 @@ def _total(terms: dict[str, Tensor]) -> Tensor:
 
 
 def _optimizer(objective: PhaseObjective, config: TrainConfig) -> torch.optim.Adam:
-    return torch.optim.Adam(objective.trainable(), lr=0.0, betas=config.betas)
+    return torch.optim.Adam(objective.trainable(), lr=0.0, betas=config.betas, fused=True)
 
 
 def _peak_bytes(device: torch.device) -> int:
@@ -308,8 +308,8 @@ def _train_phase(run: _Run, phase: int, start: int, writer: SummaryWriter | None
         rate = learning_rate(config.phase(phase), step, steps, run.steps_per_epoch)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        window_seed = (config.seed * 1_000_003 + step) * 1009 + run.fabric.global_rank
-        terms = module(*_arguments(batch.to(run.fabric.device), window_seed))
+        step_seed = (config.seed * 1_000_003 + step) * 1009 + run.fabric.global_rank
+        terms = module(*_arguments(batch.to(run.fabric.device), step_seed))
         loss = _total(terms)
         value = float(loss.detach())
         if not torch.isfinite(loss.detach()):

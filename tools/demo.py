@@ -114,6 +114,16 @@ def _peak_bytes() -> int:
     return max(resource.getrusage(usage).ru_maxrss for usage in usages) * unit
 
 
+def _draw_pipeline(out: Path, results: Path) -> Path:
+    from dataset.shards import ShardSet
+    from tools.pipeline_picture import write_pipeline_picture
+
+    shards, picture = ShardSet(out / "shards"), out / "pipeline.png"
+    overview = results / "results_overview.png"
+    write_pipeline_picture(picture, shards, shards.splits["test"][0], overview)
+    return picture
+
+
 def _run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -134,12 +144,14 @@ def _run(arguments: argparse.Namespace) -> int:
     temporary.write_text(json.dumps([asdict(each) for each in timings], indent=1) + "\n")
     os.replace(temporary, target)
 
-    report = out / "runs" / f"seed-{arguments.seed}" / "eval" / "report.html"
+    results = out / "runs" / f"seed-{arguments.seed}" / "eval"
+    picture = _draw_pipeline(out, results)
     print("\nwhere the time went:")
     for each in timings:
         peak = f"{each.peak_bytes / 2**30:.1f} GiB peak so far"
         print(f"  {each.command:16} {each.seconds / 60:5.1f} min   {peak}")
-    print(f"\nreport: {report.resolve()}")
+    print(f"\npicture of the pipeline: {picture.resolve()}")
+    print(f"report: {(results / 'report.html').resolve()}")
     print(
         "\nwhat to try next:\n"
         f"  tensorboard --logdir {out / 'runs'}          curves and pictures of training\n"
