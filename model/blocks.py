@@ -6,6 +6,9 @@ An AU-Net is a U-Net whose skip connections pass an additive attention gate (Okt
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,6 +19,32 @@ def conv_norm_relu(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()
     )
+
+
+class _Bounded(torch.autograd.Function):
+    """Clamps to [0, ceiling] and lets gradients through that lead back from a bound."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ceiling: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.ceiling = ceiling
+        return x.clamp(0.0, ceiling)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        stuck = ((x <= 0) & (gradient > 0)) | ((x >= ctx.ceiling) & (gradient < 0))
+        return gradient.masked_fill(stuck, 0.0), None
+
+
+def bounded(x: Tensor, ceiling: float = math.inf) -> Tensor:
+    """Return ReLU(x), or min(ReLU(x), ceiling), whose outputs can leave a bound again.
+
+    Nine tenths of a normal map are background, where the target is 0. With the plain ReLU
+    of the published networks, an L1 loss can draw a whole head below 0, where it has no
+    gradient and stays for ever. The values are those of ReLU and ReLU6.
+    """
+    return _Bounded.apply(x, ceiling)
 
 
 class Float32Head(nn.Conv2d):
@@ -120,7 +149,7 @@ class AttentionUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W); H and W are multiples of 8."""
-        return functional.relu(self.head(self.decoder(self.encoder(x))))
+        return bounded(self.head(self.decoder(self.encoder(x))))
 
 
 class DualEncoderAttentionUNet(nn.Module):

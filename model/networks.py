@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.blocks import AttentionUNet, DualEncoderAttentionUNet, Float32Head, Refiner
+from model.blocks import (
+    AttentionUNet,
+    DualEncoderAttentionUNet,
+    Float32Head,
+    Refiner,
+    bounded,
+)
 from model.config import ModelConfig
 from model.parts import (
     PART_NETWORKS,
@@ -103,7 +109,7 @@ class DigitisationNetwork(nn.Module):
         )
         normal = self.low_normal(low)
         output = self.low_depth(low, normal)
-        return LowMaps(normal, functional.relu6(output[:, :2]), output[:, 2:])
+        return LowMaps(normal, bounded(output[:, :2], DEPTH_CEILING), output[:, 2:])
 
     def predict_parts(
         self,
@@ -147,7 +153,7 @@ class DigitisationNetwork(nn.Module):
         """
         masked = low.depth * person_mask(low.mask_logit)
         output = self.refiner(masked, normal)
-        return FullMaps(normal, functional.relu6(output[:, :2]), output[:, 2:])
+        return FullMaps(normal, bounded(output[:, :2], DEPTH_CEILING), output[:, 2:])
 
     def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
         """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
