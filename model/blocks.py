@@ -7,11 +7,14 @@ An AU-Net is a U-Net whose skip connections pass an additive attention gate (Okt
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from model.precision import float32_region
 
 
 def conv_norm_relu(inputs: int, outputs: int) -> nn.Sequential:
@@ -173,7 +176,7 @@ class Refiner(nn.Module):
     """Three cascaded blocks that double the depth maps' resolution each (section 4.3).
 
     Each joins upsampled depth features with features of the blended normals, which are
-    read by strided slices at the first two.
+    read by strided slices at the first two. The low-resolution depth is read in float32.
     """
 
     def __init__(self, width: int) -> None:
@@ -190,7 +193,8 @@ class Refiner(nn.Module):
         slices = (normal[..., 1::4, 1::4], normal[..., ::2, ::2], normal)
         x = low_depth
         for stage, guide in enumerate(slices):
-            depth_features = self.depth[stage](x)
+            with float32_region() if stage == 0 else nullcontext():
+                depth_features = self.depth[stage](x)
             normal_features = self.normal[stage](guide)
             x = self.merge[stage](torch.cat([depth_features, normal_features], dim=1))
             if stage < 2:

@@ -18,6 +18,7 @@ from model.config import LossConfig
 from model.encoding import interior, normals_from_depth
 from model.networks import FullMaps, LowMaps
 from model.parts import PARTS_OF_NETWORK, Resolution, all_parts, crop_parts
+from model.precision import float32_region
 from model.samples import Batch
 
 SSIM_TAPS = 5
@@ -25,6 +26,7 @@ SSIM_SIGMA = 1.5
 SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2
 
 
+@float32_region()
 def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
     """Return the SSIM of each item, mean over channels and valid pixels.
 
@@ -37,6 +39,7 @@ def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         (B,) float32 in 0..1.
     """
+    first, second = first.float(), second.float()
     channels = first.shape[1]
     offsets = torch.arange(SSIM_TAPS, device=first.device, dtype=torch.float32) - SSIM_TAPS // 2
     taps = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
@@ -58,7 +61,7 @@ def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 def normal_map_loss(predicted: Tensor, target: Tensor, config: LossConfig) -> Tensor:
     """Return alpha L1 + beta (1 - SSIM) of each item, (B,) (one summand of equation 8)."""
-    absolute = (predicted - target).abs().flatten(1).mean(-1)
+    absolute = (predicted.float() - target).abs().flatten(1).mean(-1)
     return config.alpha * absolute + config.beta * (1.0 - structural_similarity(predicted, target))
 
 
@@ -68,6 +71,7 @@ def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * weights).sum() / (weights.sum() * values.shape[1]).clamp(min=1.0)
 
 
+@float32_region()
 def depth_losses(
     depth: Tensor,
     mask_logit: Tensor,
@@ -88,6 +92,7 @@ def depth_losses(
         config: weights.
         scored: (B, 1, H, W) bool, pixels that count; None for all.
     """
+    depth, mask_logit = depth.float(), mask_logit.float()
     if scored is None:
         scored = torch.ones_like(person)
     person = person & scored

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from dataset.joints import JOINT_COUNT, JOINT_INDEX
 from model.encoding import REFERENCE_RESOLUTION
+from model.precision import float32_region
 
 CROP_MULTIPLE = 8
 """Crops are rounded up to this, since the part networks halve them three times."""
@@ -378,6 +379,7 @@ def _of_parts(values: Tensor, parts: Tensor) -> Tensor:
     return values[items, parts.to(values.device)]
 
 
+@float32_region()
 def crop_parts(
     frame: Tensor,
     transforms: PartTransforms,
@@ -406,7 +408,7 @@ def crop_parts(
     grid = torch.einsum("hwk,bpjk->bphwj", canonical, theta)
     batch, count = grid.shape[:2]
     # One tall grid a person samples all its crops without copying the frame for each.
-    crops = _sample(frame, grid.reshape(batch, count * height, width, 2))
+    crops = _sample(frame.float(), grid.reshape(batch, count * height, width, 2))
     return crops.reshape(batch, -1, count, height, width).transpose(1, 2)
 
 
@@ -416,6 +418,7 @@ def _gaussian_taps(radius: int, sigma: float, device: torch.device) -> Tensor:
     return taps / taps.sum()
 
 
+@float32_region()
 def crop_weights(transforms: PartTransforms, network: str, resolution: Resolution) -> Tensor:
     """Return G * phi of equation 5 in the crops, before dividing by the sum over parts.
 
@@ -456,6 +459,7 @@ def _covered_window(
     return range(low[1], high[1]), range(low[0], high[0])
 
 
+@float32_region()
 def blend_parts(
     crops: dict[str, Tensor], transforms: PartTransforms, resolution: Resolution
 ) -> tuple[Tensor, Tensor]:
