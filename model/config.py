@@ -22,6 +22,9 @@ class ModelConfig:
         part_width: channels of the finest level of the part and low normal networks.
         depth_width: channels of the finest level of each low-resolution depth encoder.
         refiner_width: channels of the depth and of the normal branch of the refiner.
+        residual_depth: depth heads predict offsets, the low-resolution one from the centre
+            plane of the body and the refiner's from the enlarged low-resolution depth, which
+            takes fewer steps to learn; False predicts absolute depths, as published.
         convention: see `Convention`.
     """
 
@@ -29,6 +32,7 @@ class ModelConfig:
     part_width: int = 64
     depth_width: int = 32
     refiner_width: int = 32
+    residual_depth: bool = False
     convention: Convention = "paper"
 
     def __post_init__(self) -> None:
@@ -98,8 +102,8 @@ class TrainConfig:
         phase1, phase2: length and learning rate of each phase.
         augment: changes of training samples.
         batch_size: views a step.
-        parts_per_network: phase 1 trains each part network on this many random parts of each
-            view; None = on all of its parts.
+        parts_every: phase 1 trains the part networks at every so many steps; the other
+            networks, which take no gradient from them, at each.
         refiner_window: width of the windows phase 2 trains on, pixels; None = whole frames.
         refiner_variants: phase 2 takes each view in this many fixed augmentations, so that the
             frozen networks answer each once and are not run again; None = fresh ones each pass.
@@ -114,7 +118,7 @@ class TrainConfig:
     phase2: PhaseConfig = field(default_factory=PhaseConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 2
-    parts_per_network: int | None = None
+    parts_every: int = 1
     refiner_window: int | None = None
     refiner_variants: int | None = None
     betas: tuple[float, float] = (0.9, 0.99)
@@ -136,12 +140,14 @@ class TrainConfig:
 PRESETS: dict[Preset, TrainConfig] = {
     "paper": TrainConfig(),
     "lite": TrainConfig(
-        model=ModelConfig(resolution=512, part_width=8, depth_width=8, refiner_width=8),
+        model=ModelConfig(
+            resolution=512, part_width=8, depth_width=8, refiner_width=8, residual_depth=True
+        ),
         loss=LossConfig(smooth_l1_beta=0.05),
-        phase1=PhaseConfig(steps=600, learning_rate=1e-2, restart_epochs=None),
-        phase2=PhaseConfig(steps=250, learning_rate=5e-3, restart_epochs=None),
+        phase1=PhaseConfig(steps=900, learning_rate=5e-3, restart_epochs=None),
+        phase2=PhaseConfig(steps=200, learning_rate=5e-3, restart_epochs=None),
         batch_size=4,
-        parts_per_network=2,
+        parts_every=3,
         refiner_window=224,
         refiner_variants=2,
     ),

@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from render.camera import FOV_DEG, Camera
+from render.camera import CAMERA_DISTANCE, FOV_DEG, Camera, ray_distance_from_z_depth
 
 REFERENCE_RESOLUTION = 2048
 NORMAL_STEP = 1.0 / 255.0
@@ -57,6 +58,17 @@ def decode_depth(depth: Tensor) -> Tensor:
     """Convert network units to ray distances; 0 (background) stays 0."""
     ray_distance = 1.0 + (depth - 2.0) / DEPTH_PER_RAY_DISTANCE
     return torch.where(depth > 0, ray_distance, torch.zeros_like(depth))
+
+
+def centre_plane_depth(resolution: int) -> Tensor:
+    """Return the (H, H) float32 network depth of the plane z = 0 of the normalised frame.
+
+    Rays to its corners are longer: seen as network depth the plane is a bowl, 15 cm deep
+    between the waist and the head of a person.
+    """
+    camera = Camera(resolution)
+    z_depth = np.full((resolution, resolution), CAMERA_DISTANCE)
+    return encode_depth(torch.from_numpy(ray_distance_from_z_depth(z_depth, camera))).float()
 
 
 def normal_step(resolution: int) -> float:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from model.config import LossConfig
 from model.encoding import interior, normals_from_depth
 from model.networks import FullMaps, LowMaps
-from model.parts import PARTS_OF_NETWORK, Resolution, all_parts, crop_parts
+from model.parts import PARTS_OF_NETWORK, Resolution, crop_parts
 from model.precision import float32_region
 from model.samples import Batch
 
@@ -122,22 +122,18 @@ def low_resolution_target(full: Tensor) -> Tensor:
 
 def phase1_loss(
     low: LowMaps,
-    crops: dict[str, Tensor],
+    crops: dict[str, Tensor] | None,
     batch: Batch,
     config: LossConfig,
-    parts: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Return equation 8 + equation 9.
 
     Args:
         low: predicted low-resolution maps.
-        crops: predicted part normals, per network (B, P, 6, h, w).
+        crops: predicted part normals, per network (B, P, 6, h, w); None leaves them out.
         batch: targets and the similarities of the parts.
         config: weights.
-        parts: (B, P) which parts the crops show; None for all. A network's loss stands for
-            that of all its parts.
     """
-    parts = parts or all_parts(len(batch.image))
     resolution = Resolution(batch.image.shape[-1])
     low_depth = low_resolution_target(batch.depth)
     terms = depth_losses(
@@ -150,16 +146,16 @@ def phase1_loss(
     )
     low_normal = normals_from_depth(low_depth, resolution.full)
     terms["low_normal"] = normal_map_loss(low.normal, low_normal, config).mean()
+    if crops is None:
+        return terms
 
     full_normal = normals_from_depth(batch.depth, resolution.full)
     part_losses = []
     for network, predicted in crops.items():
-        chosen = parts[network]
-        target = crop_parts(full_normal, batch.transforms, network, resolution, chosen)
+        target = crop_parts(full_normal, batch.transforms, network, resolution)
         losses = normal_map_loss(predicted.flatten(0, 1), target.flatten(0, 1), config)
-        present = batch.transforms.present.to(losses.device).gather(1, chosen.to(losses.device))
-        share = len(PARTS_OF_NETWORK[network]) / chosen.shape[1]
-        part_losses.append(share * (losses.unflatten(0, present.shape) * present).mean(0).sum())
+        present = batch.transforms.present[:, list(PARTS_OF_NETWORK[network])].to(losses.device)
+        part_losses.append((losses.unflatten(0, present.shape) * present).mean(0).sum())
     terms["part_normal"] = torch.stack(part_losses).sum()
     return terms
 

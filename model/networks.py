@@ -21,11 +21,12 @@ from model.blocks import (
     bounded,
 )
 from model.config import ModelConfig
+from model.encoding import centre_plane_depth
 from model.parts import (
     PART_NETWORKS,
+    PARTS_OF_NETWORK,
     PartTransforms,
     Resolution,
-    all_parts,
     blend_parts,
     crop_parts,
 )
@@ -37,7 +38,10 @@ DEPTH_CEILING = 6.0
 """Depth heads end in a ReLU6, in network units."""
 
 CENTRE_DEPTH = 2.0
-"""Network depth of the body's centre plane, where depth heads start."""
+"""Network depth of the body's centre, where heads for absolute depth start."""
+
+HALF_THICKNESS = 0.12
+"""Network depth from the centre plane to either side, where residual heads start (7 cm)."""
 
 MASK_THRESHOLD = 0.5
 
@@ -97,6 +101,8 @@ class DigitisationNetwork(nn.Module):
         self.low_normal = AttentionUNet(3, NORMAL_CHANNELS, config.part_width)
         self.low_depth = DualEncoderAttentionUNet(3, NORMAL_CHANNELS, 3, config.depth_width)
         self.refiner = Refiner(config.refiner_width)
+        plane = centre_plane_depth(self.resolution.low)
+        self.register_buffer("centre_plane", plane, persistent=False)
 
     def predict_low(self, image: Tensor) -> LowMaps:
         """Predict the low-resolution maps (section 4.2).
@@ -109,14 +115,16 @@ class DigitisationNetwork(nn.Module):
         )
         normal = self.low_normal(low)
         output = self.low_depth(low, normal)
-        return LowMaps(normal, bounded(output[:, :2], DEPTH_CEILING), output[:, 2:])
+        depth = output[:, :2]
+        if self.config.residual_depth:
+            depth = depth + self.centre_plane
+        return LowMaps(normal, bounded(depth, DEPTH_CEILING), output[:, 2:])
 
     def predict_parts(
         self,
         image: Tensor,
         low_normal: Tensor,
         transforms: PartTransforms,
-        parts: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Predict the normals of each part (equation 3).
 
@@ -124,24 +132,22 @@ class DigitisationNetwork(nn.Module):
             image: (B, 3, R, R) float32 in -1..1.
             low_normal: (B, 6, h, h); the front guides the parts. No gradient flows into it.
             transforms: batched similarities.
-            parts: (B, P) parts of each network to predict for each item; None for all.
 
         Returns:
             Per part network (B, P, 6, height, width) float32 encoded normals.
         """
-        parts = parts or all_parts(len(image))
         guide = low_normal[:, :3].detach()
         normals: dict[str, Tensor] = {}
         for name in PART_NETWORKS:
             crops = torch.cat(
                 [
-                    crop_parts(image, transforms, name, self.resolution, parts[name]),
-                    crop_parts(guide, transforms, name, self.resolution, parts[name]),
+                    crop_parts(image, transforms, name, self.resolution),
+                    crop_parts(guide, transforms, name, self.resolution),
                 ],
                 dim=2,
             )
             predicted = self.part_normal[name](crops.flatten(0, 1))
-            normals[name] = predicted.unflatten(0, parts[name].shape)
+            normals[name] = predicted.unflatten(0, (-1, len(PARTS_OF_NETWORK[name])))
         return normals
 
     def refine(self, low: LowMaps, normal: Tensor) -> FullMaps:
@@ -153,7 +159,10 @@ class DigitisationNetwork(nn.Module):
         """
         masked = low.depth * person_mask(low.mask_logit)
         output = self.refiner(masked, normal)
-        return FullMaps(normal, bounded(output[:, :2], DEPTH_CEILING), output[:, 2:])
+        depth = output[:, :2]
+        if self.config.residual_depth:
+            depth = depth + functional.interpolate(low.depth, scale_factor=8, mode="bilinear")
+        return FullMaps(normal, bounded(depth, DEPTH_CEILING), output[:, 2:])
 
     def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
         """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
@@ -174,11 +183,23 @@ def _start_heads(network: DigitisationNetwork) -> None:
 
     A head that ends in a ReLU and starts below 0 everywhere never learns.
     """
-    bias = {NORMAL_CHANNELS: [0.5] * NORMAL_CHANNELS, 3: [CENTRE_DEPTH, CENTRE_DEPTH, 0.0]}
-    for module in network.modules():
-        if isinstance(module, Float32Head) and module.bias is not None:
-            module.weight.data.mul_(0.1)
-            module.bias.data.copy_(torch.tensor(bias[module.out_channels]))
+    start = [CENTRE_DEPTH, CENTRE_DEPTH, 0.0]
+    low_start, refiner_start = start, start
+    if network.config.residual_depth:
+        low_start, refiner_start = [-HALF_THICKNESS, HALF_THICKNESS, 0.0], [0.0, 0.0, 0.0]
+    starts: list[tuple[nn.Module, list[float]]] = [
+        (network.low_depth, low_start),
+        (network.refiner, refiner_start),
+        *(
+            (net, [0.5] * NORMAL_CHANNELS)
+            for net in (network.low_normal, *network.part_normal.values())
+        ),
+    ]
+    for net, bias in starts:
+        head = net.get_submodule("head")
+        assert isinstance(head, Float32Head) and head.bias is not None
+        head.weight.data.mul_(0.1)
+        head.bias.data.copy_(torch.tensor(bias))
 
 
 def build_network(config: ModelConfig, seed: int) -> DigitisationNetwork:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model.config import PhaseConfig, TrainConfig
 from model.losses import phase1_loss, phase2_loss
 from model.networks import DigitisationNetwork, LowMaps
-from model.parts import PartTransforms, blend_parts, draw_parts
+from model.parts import PartTransforms, blend_parts
 from model.samples import Batch
 from model.windows import draw_windows
 
@@ -125,6 +125,7 @@ class PhaseObjective(nn.Module):
         transforms: tuple[Tensor, Tensor, Tensor],
         keys: tuple[tuple[int, int], ...],
         step_seed: int | None,
+        with_parts: bool = True,
     ) -> dict[str, Tensor]:
         """Return the weighted loss terms, which sum to the loss.
 
@@ -132,17 +133,16 @@ class PhaseObjective(nn.Module):
             image, depth, reliable: as in `Batch`.
             transforms: the fields of `PartTransforms`.
             keys: of the samples, in training; none in validation.
-            step_seed: of the drawn parts and windows; None scores all parts and whole frames.
+            step_seed: of the refiner's windows; None scores whole frames.
+            with_parts: False leaves the part networks out of phase 1.
         """
         batch = Batch(image, depth, reliable, PartTransforms(*transforms), keys)
         if self._phase == 1:
             low = self.network.predict_low(batch.image)
-            parts, most = None, self._config.parts_per_network
-            if most is not None and step_seed is not None:
-                generator = torch.Generator().manual_seed(step_seed)
-                parts = draw_parts(len(image), most, generator)
-            crops = self.network.predict_parts(batch.image, low.normal, batch.transforms, parts)
-            return phase1_loss(low, crops, batch, self._config.loss, parts)
+            crops = None
+            if with_parts:
+                crops = self.network.predict_parts(batch.image, low.normal, batch.transforms)
+            return phase1_loss(low, crops, batch, self._config.loss)
         return self._refiner_loss(batch, step_seed)
 
     def _refiner_loss(self, batch: Batch, step_seed: int | None) -> dict[str, Tensor]:

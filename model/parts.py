@@ -356,36 +356,12 @@ def _sample(source: Tensor, grid: Tensor) -> Tensor:
     )
 
 
-def all_parts(batch: int) -> dict[str, Tensor]:
-    """Return the indices of every network's parts for each item, (B, P) int64."""
-    return {
-        network: torch.tensor(parts).expand(batch, -1)
-        for network, parts in PARTS_OF_NETWORK.items()
-    }
-
-
-def draw_parts(batch: int, most: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return at most `most` random parts of each network for each item, (B, P) int64."""
-    chosen = {}
-    for network, parts in PARTS_OF_NETWORK.items():
-        orders = [torch.randperm(len(parts), generator=generator)[:most] for _ in range(batch)]
-        chosen[network] = torch.tensor(parts)[torch.stack(orders)]
-    return chosen
-
-
-def _of_parts(values: Tensor, parts: Tensor) -> Tensor:
-    """Pick (B, P, ...) from the (B, 12, ...) values of all parts."""
-    items = torch.arange(len(values), device=values.device)[:, None]
-    return values[items, parts.to(values.device)]
-
-
 @float32_region()
 def crop_parts(
     frame: Tensor,
     transforms: PartTransforms,
     network: str,
     resolution: Resolution,
-    parts: Tensor | None = None,
 ) -> Tensor:
     """Cut the crops of one network straight out of a frame, at crop size.
 
@@ -394,17 +370,16 @@ def crop_parts(
         transforms: batched, (B, 12, ...).
         network: one of `PART_NETWORKS`.
         resolution: the working resolution.
-        parts: (B, P) part indices of each item; None takes the network's, in order.
 
     Returns:
-        (B, P, C, h, w) float32; zero outside the frame.
+        (B, P, C, h, w) float32, P parts of the network in the order of `PARTS`; zero
+        outside the frame.
     """
-    if parts is None:
-        parts = all_parts(len(frame))[network]
+    parts = list(PARTS_OF_NETWORK[network])
     height, width = resolution.crop_size(network)
     rows, columns = _crop_ranges(height, width, resolution.full)
     canonical = _pixel_grid(rows, columns, resolution.full, frame.device)
-    theta = _of_parts(transforms.canonical_to_image, parts).to(frame.device)
+    theta = transforms.canonical_to_image[:, parts].to(frame.device)
     grid = torch.einsum("hwk,bpjk->bphwj", canonical, theta)
     batch, count = grid.shape[:2]
     # One tall grid a person samples all its crops without copying the frame for each.

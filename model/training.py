@@ -104,7 +104,7 @@ class RunOptions:
     init: Path | None = None
 
 
-def _arguments(batch: Batch, step_seed: int | None) -> tuple[object, ...]:
+def _arguments(batch: Batch, step_seed: int | None, with_parts: bool = True) -> tuple[object, ...]:
     """Return the arguments of the objective; without a seed whole frames, nothing kept."""
     transforms = batch.transforms
     return (
@@ -114,6 +114,7 @@ def _arguments(batch: Batch, step_seed: int | None) -> tuple[object, ...]:
         (transforms.image_to_canonical, transforms.canonical_to_image, transforms.present),
         batch.keys if step_seed is not None else (),
         step_seed,
+        with_parts,
     )
 
 
@@ -140,31 +141,34 @@ def estimate_phase(
     steps: int,
     device: torch.device,
 ) -> Estimate:
-    """Time steps on a copy of the network: one to warm up, one on new and one on known samples.
+    """Time steps on a copy of the network: one to warm up, a long one and a short one.
 
-    The difference between the last two is what the frozen networks take for new samples.
+    In phase 1 the long steps train the part networks too, in phase 2 they run the frozen
+    networks on samples that are new.
     """
     objective = PhaseObjective(copy.deepcopy(network).to(device), phase, config).train()
     optimizer = _optimizer(objective, config)
     draws = DrawSchedule(len(data), config.batch_size, range(2), seed=config.seed)
     first, second = (batch.to(device) for batch in make_loader(data, draws))
     seconds = []
-    for batch in (first, second, second):
+    for batch, with_parts in ((first, True), (second, True), (second, config.parts_every == 1)):
         start = time.perf_counter()
-        _total(objective(*_arguments(batch, 0))).backward()
+        _total(objective(*_arguments(batch, 0, with_parts))).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
-    new, known = seconds[1:]
-    new_steps = steps
+    long, short = seconds[1:]
+    long_steps = -(-steps // config.parts_every)
+    if phase == 2:
+        long_steps = steps
     if phase == 2 and config.refiner_variants is not None:
-        new_steps = min(steps, config.refiner_variants * len(data) // config.batch_size)
+        long_steps = min(steps, config.refiner_variants * len(data) // config.batch_size)
     return Estimate(
         phase=phase,
         steps=steps,
-        seconds=new * new_steps + known * (steps - new_steps),
+        seconds=long * long_steps + short * (steps - long_steps),
         peak_bytes=_peak_bytes(device),
     )
 
@@ -309,7 +313,8 @@ def _train_phase(run: _Run, phase: int, start: int, writer: SummaryWriter | None
         for group in optimizer.param_groups:
             group["lr"] = rate
         step_seed = (config.seed * 1_000_003 + step) * 1009 + run.fabric.global_rank
-        terms = module(*_arguments(batch.to(run.fabric.device), step_seed))
+        with_parts = step % config.parts_every == 0
+        terms = module(*_arguments(batch.to(run.fabric.device), step_seed, with_parts))
         loss = _total(terms)
         value = float(loss.detach())
         if not torch.isfinite(loss.detach()):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
+from model.blocks import bounded
 from model.config import ModelConfig
 from model.networks import LowMaps, build_network, count_parameters
 from model.parts import PART_NETWORKS
 from model.samples import Batch
 from model.windows import HALO, Windows, draw_windows
+from render.camera import Camera
 
 TINY = ModelConfig(resolution=128, part_width=4, depth_width=4, refiner_width=4)
 
@@ -62,6 +69,29 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state() -> N
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_residual_heads_start_at_the_centre_plane_of_the_body(scene_batch: Batch) -> None:
+    config = dataclasses.replace(TINY, residual_depth=True)
+    network = build_network(config, 0).eval()
+    low, full = network(scene_batch.image, scene_batch.transforms)
+    # At the corner of the frame the ray to the plane z = 0 is 1 / cos long.
+    rays = Camera(16).rays()
+    expected = 2.0 + 2.0 * (-1.0 / rays[..., 2] - 1.0) / math.tan(math.radians(25.0))
+    middle = low.depth[0].mean(0).detach().numpy()
+    assert np.abs(middle - expected).max() < 0.1
+    assert (low.depth[:, 1] - low.depth[:, 0]).mean().item() == pytest.approx(0.24, abs=0.1)
+    enlarged = functional.interpolate(low.depth, size=128, mode="bilinear")
+    assert (full.depth - enlarged).abs().max() < 0.5
+
+
+def test_a_bounded_output_keeps_relu_values_and_gradients_that_lead_back() -> None:
+    x = torch.tensor([-1.0, -1.0, 3.0, 7.0, 7.0], requires_grad=True)
+    y = bounded(x, 6.0)
+    assert y.tolist() == [0.0, 0.0, 3.0, 6.0, 6.0]
+    # Descent moves against the gradient: -1 may rise and not fall, 7 may fall and not rise.
+    y.backward(torch.tensor([-1.0, 1.0, 1.0, 1.0, -1.0]))
+    assert x.grad is not None and x.grad.tolist() == [-1.0, 0.0, 1.0, 1.0, 0.0]
+
+
 def random_maps(size: int) -> tuple[LowMaps, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     low = LowMaps(
@@ -72,9 +102,15 @@ def random_maps(size: int) -> tuple[LowMaps, torch.Tensor]:
     return low, torch.rand(1, 6, size, size, generator=generator)
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("corner", [(0, 0), (64, 96), (128, 128), (0, 56)])
-def test_a_window_predicts_what_the_whole_frame_predicts(corner: tuple[int, int]) -> None:
-    network = build_network(ModelConfig(resolution=256, refiner_width=4, part_width=4), 0).eval()
+def test_a_window_predicts_what_the_whole_frame_predicts(
+    corner: tuple[int, int], residual: bool
+) -> None:
+    config = ModelConfig(
+        resolution=256, refiner_width=4, part_width=4, depth_width=4, residual_depth=residual
+    )
+    network = build_network(config, 0).eval()
     low, normal = random_maps(256)
     whole = network.refine(low, normal)
     windows = Windows((corner,), 128, 256)
