@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.estimates import estimate
 from dataset.joints import JOINT_COUNT
 from dataset.scans import Scan, load_scan, scan_unit_cm, used_vertices
 from dataset.shard_codec import BACKGROUND_PIXELS, IMAGE_FRONT
@@ -26,7 +28,7 @@ from render.backgrounds import BackgroundSource
 from render.camera import camera_from_normalised, normalised_from_scan, transform_points
 from render.compositing import composite, premultiply
 from render.context import OffscreenContext
-from render.errors import ContextError, ScanError, UserInputError
+from render.errors import ContextError, OutputError, ScanError, UserInputError
 from render.lights import draw_rig, rig_to_arrays, shade
 from render.mesh import Mesh, transformed
 from render.rasteriser import Rasteriser
@@ -93,6 +95,7 @@ def render_batch(
 
     Raises:
         ContextError: no context can be made.
+        OutputError: shards cannot be written.
     """
     with OffscreenContext() as context, Rasteriser(context) as rasteriser:
         with BackgroundSource(config.backgrounds, context) as backgrounds:
@@ -105,7 +108,7 @@ def _outcome(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
     scan_id = task.scan.scan_id
     try:
         return render_scan(task, studio, out)
-    except ContextError:
+    except (ContextError, OutputError):
         raise
     except UserInputError as error:
         return ScanOutcome(scan_id=scan_id, reason=str(error))
@@ -120,6 +123,7 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
     Raises:
         ScanError: the scan cannot be used.
         ShardError: a rendered value does not fit the shard.
+        OutputError: the shard cannot be written, which is no fault of the scan.
     """
     config, scan = studio.config, task.scan
     placed = place_scan(scan, config)
@@ -139,14 +143,18 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
     )
     handle = studio.rasteriser.upload(transformed(placed.mesh, placed.normalised_from_scan))
     try:
+        _check_room(out, config)
         with ShardWriter(path, header) as writer:
             for view in range(len(config.yaws_deg)):
                 writer.add_view(render_view(studio, handle, scan.scan_id, view, joints_3d))
             if task.store_mesh:
                 writer.add_mesh(placed.mesh.vertices, placed.mesh.faces)
+        size, digest = file_digest(path)
+    except OSError as error:
+        reason = " ".join(str(error.strerror or error).split())
+        raise OutputError(f"{path}: expected to write a shard there, got: {reason}") from error
     finally:
         studio.rasteriser.release(handle)
-    size, digest = file_digest(path)
     return ScanOutcome(
         scan_id=scan.scan_id,
         entry=ShardEntry(
@@ -159,6 +167,17 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
         has_joints=placed.joints is not None,
         notes=_notes(placed),
     )
+
+
+def _check_room(out: Path, config: SynthesisConfig) -> None:
+    """Raise OutputError before the disk is full: HDF5 may end the process when it is."""
+    out.mkdir(parents=True, exist_ok=True)
+    need, free = estimate(1, config, 1).bytes, shutil.disk_usage(out).free
+    if free < need:
+        raise OutputError(
+            f"{out}: expected room for another shard of about {need / 1e6:.3g} MB, "
+            f"got {free / 1e6:.3g} MB"
+        )
 
 
 def place_scan(scan: Scan, config: SynthesisConfig) -> _PlacedScan:

@@ -237,7 +237,10 @@ class ShardWriter:
         try:
             if kind is None:
                 self._finish()
-            self._file.close()
+            try:
+                self._file.close()
+            except RuntimeError as failed:  # what h5py makes of a disk that is full
+                raise OSError(f"the file cannot be written ({failed})") from failed
             if kind is None:
                 with self._partial.open("rb") as written:
                     os.fsync(written.fileno())

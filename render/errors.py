@@ -15,5 +15,9 @@ class ScanError(UserInputError):
     """A scan, its texture or its joints cannot be used."""
 
 
+class OutputError(UserInputError):
+    """A folder cannot be written to; what comes after would fail as well."""
+
+
 class ContextError(UserInputError):
     """No OpenGL context can be made on this machine."""

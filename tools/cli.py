@@ -10,10 +10,12 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from render.errors import UserInputError
+from render.errors import OutputError, UserInputError
 
 DISTRIBUTION = "2k2k-toolkit"
 EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
@@ -49,6 +51,22 @@ def new_parser(command: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def make_output_folder(folder: Path) -> None:
+    """Make a folder unless it exists, and see that a file can be written there.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: expected a folder that can be written to, got: {error.strerror or error}"
+        ) from error
+
+
 def run_command(
     parser: argparse.ArgumentParser,
     run: Callable[[argparse.Namespace], int],
@@ -70,6 +88,11 @@ def run_command(
         return run(arguments)
     except UserInputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{parser.prog}: {error.filename}: {error.strerror or error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted; finished work is kept", file=sys.stderr)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from render.errors import UserInputError
-from tools.cli import EXIT_OK, EXIT_SOME_FAILED, new_parser, run_command, toolkit_version
+from tools.cli import (
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    make_output_folder,
+    new_parser,
+    run_command,
+    toolkit_version,
+)
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -115,6 +122,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         _print_estimate(run)
         return EXIT_OK
+    make_output_folder(run.out)
     report = _synthesise_with_bar(run)
     return _summary(report, arguments.scans, arguments.out)
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from render.errors import UserInputError
-from tools.cli import EXIT_BAD_INPUT, EXIT_OK, new_parser, run_command, toolkit_version
+from tools.cli import (
+    EXIT_BAD_INPUT,
+    EXIT_OK,
+    make_output_folder,
+    new_parser,
+    run_command,
+    toolkit_version,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,6 +82,23 @@ def test_bad_input_is_one_sentence_on_standard_error_and_status_2(
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err == "count-sheep: --field: expected a folder of sheep, found moon\n"
+
+
+def test_a_file_that_cannot_be_used_is_one_sentence_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(arguments: argparse.Namespace) -> int:
+        return len((tmp_path / "sheep.txt").read_text())
+
+    assert run_command(parser(), read, []) == 2
+    expected = f"count-sheep: {tmp_path / 'sheep.txt'}: No such file or directory\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_an_output_folder_is_made_and_left_empty(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_output_folder(tmp_path / "a" / "b")
+        assert not any((tmp_path / "a" / "b").iterdir())
 
 
 def test_errors_of_the_program_are_not_taken_for_bad_input() -> None:

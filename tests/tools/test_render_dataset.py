@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -106,6 +107,7 @@ def test_pictures_of_a_folder_become_backgrounds(here: Path, scans: Path) -> Non
         (["--jobs", "0"], "--jobs: expected at least 1 process, got 0"),
         (["--limit", "0"], "--limit: expected at least 1 scan, got 0"),
         (["--backgrounds", "missing"], "missing: expected a folder of background pictures"),
+        (["--out", "bad/a.obj/s"], "s: expected a folder that can be written to, got: Not a dir"),
         (["--out", "bad"], "bad: expected an empty folder or a shard set"),
     ],
 )
@@ -124,6 +126,20 @@ def test_bad_input_gets_one_sentence_and_status_2(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("render-dataset: ") and expected in error
     assert sorted(path.name for path in (here / "bad").iterdir()) == ["a.obj", "b.obj"]
+
+
+def test_a_set_that_cannot_be_written_stops_the_run_and_no_scan_is_blamed(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "shards").mkdir()
+    (here / "shards" / "scans").write_text("in the way")
+    assert main(["--scans", str(scans), *SMALL]) == 2
+    error = capsys.readouterr().err
+    assert "p0.h5: expected to write a shard there, got: " in error and "p1" not in error
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5000))
+    assert main(["--scans", str(scans), *SMALL, "--out", "full"]) == 2
+    error = capsys.readouterr().err
+    assert "full: expected room for another shard" in error and "p1" not in error
 
 
 def test_unknown_choices_are_refused_by_name(
