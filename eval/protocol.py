@@ -35,6 +35,13 @@ from render.errors import UserInputError
 
 SCALE = "original"
 BOOTSTRAP_DRAWS = 2_000
+SIZE_LIMITS = {
+    "samples": (100, 10_000_000),
+    "voxels": (8, 512),
+    "normal_resolution": (32, 4096),
+}
+"""Smallest and largest value of the sizes in `ScoreConfig`: from what means something to what
+memory holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +64,12 @@ class ScoreConfig:
 
     def __post_init__(self) -> None:
         check_metric_names(self.metrics)
-        for name in ("samples", "voxels", "normal_resolution"):
-            if getattr(self, name) < 1:
-                raise UserInputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name, (least, most) in SIZE_LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise UserInputError(
+                    f"--{name.replace('_', '-')}: expected {least} to {most}, "
+                    f"got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from render.errors import UserInputError
-from tools.cli import EXIT_OK, EXIT_SOME_FAILED, new_parser, run_command, toolkit_version
+from tools.cli import (
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    make_output_folder,
+    new_parser,
+    run_command,
+    toolkit_version,
+)
 
 if TYPE_CHECKING:
     from dataset.shards import ShardSet, ViewRef
-    from eval.protocol import Results
+    from eval.protocol import Results, ScoreConfig
     from model.checkpoint import LoadedModel
     from tools.scoring import Reconstruct, Scored
 
@@ -188,6 +195,23 @@ def overview_views(shards: ShardSet, views: Sequence[ViewRef]) -> list[ViewRef]:
     return [ref for _, ref in chosen.values()]
 
 
+def score_config(arguments: argparse.Namespace) -> ScoreConfig:
+    """Return what is measured.
+
+    Raises:
+        UserInputError: an unknown metric, or a size out of range.
+    """
+    from eval.protocol import ScoreConfig
+
+    return ScoreConfig(
+        metrics=tuple(dict.fromkeys(arguments.metrics)),
+        samples=arguments.samples,
+        voxels=arguments.voxels,
+        normal_resolution=arguments.normal_resolution,
+        seed=arguments.seed,
+    )
+
+
 def evaluate(
     shards: ShardSet,
     methods: dict[str, Reconstruct],
@@ -208,18 +232,11 @@ def evaluate(
     """
     from tqdm import tqdm
 
-    from eval.protocol import ScoreConfig
     from eval.report import results_table, write_report
     from tools.baselines import spread
     from tools.scoring import Scorer
 
-    config = ScoreConfig(
-        metrics=tuple(dict.fromkeys(arguments.metrics)),
-        samples=arguments.samples,
-        voxels=arguments.voxels,
-        normal_resolution=arguments.normal_resolution,
-        seed=arguments.seed,
-    )
+    config = score_config(arguments)
     pictured = spread(views, arguments.pictures) if arguments.pictures > 0 else []
     with (
         Scorer(shards, methods, config) as scorer,
@@ -266,9 +283,7 @@ def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from eval.protocol import check_metric_names
-
-    check_metric_names(arguments.metrics)
+    score_config(arguments)
     checkpoint = find_checkpoint(arguments.checkpoint)
     out = results_folder(arguments.out, checkpoint)
     check_results_folder(out, arguments.overwrite)
@@ -298,6 +313,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(f"Would write {', '.join(RESULT_FILES)} into {out}")
         return EXIT_OK
+    make_output_folder(out)
     predictor = Predictor(loaded, device)
     methods = {NETWORK_NAME: network_method(predictor)}
     if arguments.baselines:

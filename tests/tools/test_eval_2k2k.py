@@ -185,7 +185,17 @@ Flags = Callable[[Path, Path], list[str]]
         (lambda run, tmp: ["--checkpoint", str(run), "--views", "7"], "--views: expected"),
         (lambda run, tmp: ["--checkpoint", str(run), "--limit", "0"], "--limit: expected"),
         (lambda run, tmp: ["--checkpoint", str(run), "--device", "tpu9"], "--device: expected"),
-        (lambda run, tmp: ["--checkpoint", str(run), "--samples", "0"], "samples: expected"),
+        (
+            lambda run, tmp: ["--checkpoint", str(run), "--samples", "0"],
+            "--samples: expected 100 to",
+        ),
+        (lambda run, tmp: ["--voxels", "7"], "--voxels: expected 8 to 512, got 7"),
+        (lambda run, tmp: ["--voxels", "513"], "--voxels: expected 8 to 512, got 513"),
+        (
+            lambda run, tmp: ["--normal-resolution", "5000"],
+            "--normal-resolution: expected 32 to 4096, got 5000",
+        ),
+        (lambda run, tmp: ["--samples", "10000001"], "--samples: expected 100 to 10000000"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(
@@ -216,6 +226,17 @@ def test_shards_without_any_mesh_are_refused_before_work(
     flags = ["--shards", str(tmp_path / "s"), "--out", str(tmp_path / "o"), *FAST]
     assert main(["--checkpoint", str(run_folder), *flags]) == 2
     assert "--store-mesh" in capsys.readouterr().err
+
+
+def test_a_results_folder_that_cannot_be_made_is_refused_before_scoring(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    out = tmp_path / "file" / "out"
+    assert main(["--checkpoint", str(run_folder), "--out", str(out), *FAST]) == 2
+    output = capsys.readouterr()
+    expected = f"eval-2k2k: {out}: expected a folder that can be written to, got: Not a directory"
+    assert output.err.strip() == expected
 
 
 def test_a_dry_run_writes_nothing(
