@@ -13,12 +13,15 @@ from typing import Any
 
 import torch
 
-from model.config import TrainConfig, config_from_dict, config_to_dict
+from model.config import ModelConfig, TrainConfig, config_from_dict, config_to_dict
 from model.networks import DigitisationNetwork
 from render.errors import UserInputError
 
 FORMAT = "2k2k-toolkit checkpoint"
 SCHEMA = 1
+
+FINISHED, LAST = "model.ckpt", "last.ckpt"
+"""Checkpoints in a run folder: the finished model, and where training stands."""
 
 
 class CheckpointError(UserInputError):
@@ -89,18 +92,55 @@ def save_checkpoint(
         temporary.unlink(missing_ok=True)
 
 
+def find_checkpoint(path: Path, flag: str) -> Path:
+    """Return the checkpoint file that a path names: itself, or the one in a run folder.
+
+    Args:
+        path: file or folder; of a folder, the finished model is preferred.
+        flag: the option that gave the path.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise CheckpointError(
+            f"{flag}: expected a checkpoint or a run folder of train-2k2k at {path}, found none"
+        )
+    for name in (FINISHED, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise CheckpointError(
+        f"{flag}: expected {FINISHED} or {LAST} in the run folder {path}, found none"
+    )
+
+
 def _names(keys: list[str], most: int = 3) -> str:
-    shown = ", ".join(keys[:most])
+    shown = ", ".join(str(key) for key in keys[:most])
     return shown + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
-def load_weights(network: DigitisationNetwork, tensors: dict[str, Any], path: Path) -> None:
-    """Put tensors into a network of the same shape.
+def build_with_weights(
+    config: ModelConfig, tensors: dict[str, Any], path: Path
+) -> DigitisationNetwork:
+    """Build the network of a configuration around tensors of the same shapes.
+
+    Shapes are compared before anything of their size is allocated.
 
     Raises:
-        CheckpointError: names what is missing, unexpected or of another shape.
+        CheckpointError: the configuration is of no network of ours, or names what is missing,
+            unexpected or of another shape.
     """
-    expected = network.state_dict()
+    try:
+        with torch.device("meta"):
+            expected = DigitisationNetwork(config).state_dict()
+    # RuntimeError: sizes beyond what a tensor can have.
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: expected a configuration that this toolkit runs, "
+            f"got one it cannot build ({str(error).splitlines()[0]})"
+        ) from error
     missing = [key for key in expected if key not in tensors]
     unexpected = [key for key in tensors if key not in expected]
     misshapen = [
@@ -124,7 +164,9 @@ def load_weights(network: DigitisationNetwork, tensors: dict[str, Any], path: Pa
         raise CheckpointError(
             f"{path}: expected the tensors of its own configuration, got {'; '.join(faults)}"
         )
+    network = DigitisationNetwork(config)
     network.load_state_dict(tensors)
+    return network
 
 
 def load_checkpoint(path: Path) -> LoadedModel:
@@ -138,11 +180,12 @@ def load_checkpoint(path: Path) -> LoadedModel:
         raise CheckpointError(f"{path}: expected a checkpoint, got no such file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    # torch raises whatever its zip reader, unpickler and storage code meet first.
+    # torch raises whatever its zip reader, unpickler and storage code meet first, and advises
+    # to run the code that the file may hold: its text is not passed on.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path}: expected a checkpoint, but reading failed: {reason}"
+            f"{path}: expected a checkpoint, got a file that is cut short or holds more than "
+            "tensors and plain containers"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
@@ -160,6 +203,5 @@ def load_checkpoint(path: Path) -> LoadedModel:
         raise CheckpointError(
             f"{path}: expected a complete checkpoint, got a fault in its configuration: {error}"
         ) from error
-    network = DigitisationNetwork(config.model)
-    load_weights(network, tensors, path)
+    network = build_with_weights(config.model, tensors, path)
     return LoadedModel(network=network.eval(), config=config, shards=shards, state=state)

@@ -36,6 +36,9 @@ class ModelConfig:
     convention: Convention = "paper"
 
     def __post_init__(self) -> None:
+        for name in ("resolution", "part_width", "depth_width", "refiner_width"):
+            if type(getattr(self, name)) is not int:
+                raise TypeError(f"{name}: expected a whole number, got {getattr(self, name)!r}")
         Resolution(self.resolution)
         if self.convention not in get_args(Convention):
             raise ValueError(f"convention: expected paper or released, got {self.convention!r}")

@@ -86,10 +86,15 @@ class DigitisationNetwork(nn.Module):
 
     Args:
         config: widths and resolution. Only the `paper` convention is run by this class.
+
+    Raises:
+        ValueError: another convention.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        if config.convention != "paper":
+            raise ValueError(f"convention: expected paper, got {config.convention}")
         self.config = config
         self.resolution = Resolution(config.resolution)
         self.part_normal = nn.ModuleDict(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dataset.shards import ShardError, ShardSet
-from model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from model.checkpoint import CheckpointError, find_checkpoint, load_checkpoint, save_checkpoint
 from model.config import (
     PRESETS,
     AugmentConfig,
@@ -219,14 +219,52 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes | None)
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("part_width", 8.5, "part_width: expected a whole number, got 8.5"),
+        ("part_width", 10**6, "the tensors of its own configuration"),
+        ("part_width", 10**12, "got one it cannot build"),
+        ("convention", "released", "convention: expected paper, got released"),
+        ("resolution", "big", "resolution: expected a whole number, got 'big'"),
+    ],
+)
+def test_a_configuration_that_no_network_has_is_refused_before_it_is_built(
+    tmp_path: Path, field: str, value: object, reason: str
+) -> None:
+    path = tmp_path / "model.ckpt"
+    save_checkpoint(path, build_network(TINY, 0), tiny_config(1), shards="")
+    content = torch.load(path, weights_only=True)
+    content["config"]["model"][field] = value
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=f"model.ckpt: expected.*{reason}") as refusal:
+        load_checkpoint(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_run_folder_stands_for_its_finished_model_else_for_where_it_stands(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(CheckpointError, match="--init: expected model.ckpt or last.ckpt in"):
+        find_checkpoint(tmp_path, "--init")
+    (tmp_path / "last.ckpt").touch()
+    assert find_checkpoint(tmp_path, "--init") == tmp_path / "last.ckpt"
+    (tmp_path / "model.ckpt").touch()
+    assert find_checkpoint(tmp_path, "--init") == tmp_path / "model.ckpt"
+    assert find_checkpoint(tmp_path / "last.ckpt", "--init") == tmp_path / "last.ckpt"
+    with pytest.raises(CheckpointError, match="--init: expected a checkpoint or a run folder"):
+        find_checkpoint(tmp_path / "none", "--init")
+
+
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     class Harmful:
         def __reduce__(self):  # type: ignore[no-untyped-def]
             return (Path.touch, (tmp_path / "touched",))
 
     torch.save({"format": "2k2k-toolkit checkpoint", "config": Harmful()}, tmp_path / "model.ckpt")
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError) as refusal:
         load_checkpoint(tmp_path / "model.ckpt")
+    assert "weights_only" not in str(refusal.value)
     assert not (tmp_path / "touched").exists()
 
 
