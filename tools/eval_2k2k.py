@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 LATEST_RUN = Path("runs") / "latest"
-RUN_FILES = ("model.ckpt", "last.ckpt")
 NETWORK_NAME = "2K2K"
 RESULT_FILES = ("results.json", "results.csv", "report.html", "results_overview.png")
 METRICS = ("p2s", "chamfer", "normal", "iou")
@@ -83,27 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
     parser.add_argument("--dry-run", action="store_true", help="say what would be scored, and stop")
     return parser
-
-
-def find_checkpoint(path: Path) -> Path:
-    """Return the checkpoint file that a path names: itself, or the one in a run folder.
-
-    Raises:
-        UserInputError: there is none.
-    """
-    if path.is_dir():
-        for name in RUN_FILES:
-            if (path / name).is_file():
-                return path / name
-        raise UserInputError(
-            f"--checkpoint: expected {' or '.join(RUN_FILES)} in the run folder {path}, found none"
-        )
-    if not path.is_file():
-        hint = "; train a network with train-2k2k first" if path == LATEST_RUN else ""
-        raise UserInputError(
-            f"--checkpoint: expected a checkpoint or a run folder at {path}, found none{hint}"
-        )
-    return path
 
 
 def results_folder(requested: Path | None, checkpoint: Path) -> Path:
@@ -284,11 +262,12 @@ def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) ->
 
 def _run(arguments: argparse.Namespace) -> int:
     score_config(arguments)
-    checkpoint = find_checkpoint(arguments.checkpoint)
+    from model.checkpoint import find_checkpoint, load_checkpoint
+
+    checkpoint = find_checkpoint(arguments.checkpoint, "--checkpoint")
     out = results_folder(arguments.out, checkpoint)
     check_results_folder(out, arguments.overwrite)
 
-    from model.checkpoint import load_checkpoint
     from model.predict import Predictor
     from model.samples import reduction_factor
     from tools.baselines import fit_baselines
