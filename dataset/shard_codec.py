@@ -18,6 +18,10 @@ from render.camera import CAMERA_DISTANCE, Camera
 from render.errors import UserInputError
 
 SCHEMA_VERSION = 1
+RESOLUTION_LIMITS = (16, 8192)
+"""Smallest and largest width and height of a view, pixels."""
+
+MOST_VIEWS = 3600
 TILE = 256
 """Edge of the square tiles that arrays are chunked in, pixels."""
 

@@ -14,10 +14,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from dataset.shard_codec import SCHEMA_VERSION, ShardError
+from dataset.shard_codec import MOST_VIEWS, RESOLUTION_LIMITS, SCHEMA_VERSION, ShardError
 from dataset.splits import SPLITS
+
+T = TypeVar("T")
 
 INDEX_NAME = "index.json"
 SCANS_FOLDER = "scans"
@@ -128,21 +130,55 @@ def read_index(root: Path) -> ShardIndex:
         version = content["schema_version"]
         if version != SCHEMA_VERSION:
             raise ShardError(f"{path}: expected schema version {SCHEMA_VERSION}, got {version}")
-        entries = tuple(ShardEntry(**entry) for entry in content["shards"])
-        for entry in entries:
-            checked_scan_id(entry.scan_id)
+        config = _checked(content["config"], dict, "config")
+        _checked_integer(config["resolution"], "resolution", *RESOLUTION_LIMITS)
+        entries: dict[str, ShardEntry] = {}
+        for row in _checked(content["shards"], list, "shards"):
+            entry = _checked_entry(row)
+            if entries.setdefault(entry.scan_id, entry) is not entry:
+                raise ValueError(f"two shards of {entry.scan_id}")
         return ShardIndex(
-            config=dict(content["config"]),
-            seed=int(content["seed"]),
-            tool_version=str(content["tool_version"]),
-            shards=tuple(sorted(entries, key=lambda entry: entry.scan_id)),
+            config=config,
+            seed=_checked(content["seed"], int, "seed"),
+            tool_version=_checked(content["tool_version"], str, "tool_version"),
+            shards=tuple(entries[scan_id] for scan_id in sorted(entries)),
         )
     except ShardError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise ShardError(
             f"{path}: expected the index of a shard set, got {type(error).__name__}: {error}"
         ) from error
+
+
+def _checked_entry(row: Any) -> ShardEntry:
+    entry = ShardEntry(**_checked(row, dict, "shard"))
+    checked_scan_id(entry.scan_id)
+    _checked(entry.subject, str, "subject")
+    _checked(entry.sha256, str, "sha256")
+    _checked_integer(entry.views, "views", 1, MOST_VIEWS)
+    _checked_integer(entry.bytes, "bytes", 0, 2**63 - 1)
+    return entry
+
+
+def _checked(value: object, kind: type[T], name: str) -> T:
+    # True is an int to Python, and none of these is a flag.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r}, which is no {kind.__name__}")
+    return value
+
+
+def _checked_integer(value: object, name: str, least: int, most: int) -> None:
+    if not least <= _checked(value, int, name) <= most:
+        raise ValueError(f"{name} = {value!r}, which is not in {least}..{most}")
 
 
 def write_splits(root: Path, split_of_scan: Mapping[str, str]) -> None:

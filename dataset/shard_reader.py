@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,27 +12,19 @@ import hdf5plugin  # noqa: F401  registers the zstd filter with h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.shard_checks import checked_shape, json_object, text_of
 from dataset.shard_codec import (
     BACKGROUND_PIXELS,
     IMAGE_FRONT,
     PICTURES,
-    SCHEMA_VERSION,
     ShardError,
     decode_picture,
-    stored_pictures,
 )
 from render.camera import Camera
 from render.compositing import composite
 
 Box = tuple[int, int, int, int]
 """Rows row0 to row1 - 1 and columns col0 to col1 - 1 of a picture."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shape:
-    views: int
-    resolution: int
-    composite: str
 
 
 class ShardReader:
@@ -53,7 +43,7 @@ class ShardReader:
         self._path = Path(path)
         self._file: h5py.File | None = None
         self._pid = -1
-        self._shape = self._checked_shape(self._open())
+        self._shape = checked_shape(self._path, self._open())
 
     def _open(self) -> h5py.File:
         if self._file is not None and self._pid == os.getpid():
@@ -65,35 +55,6 @@ class ShardReader:
             raise ShardError(f"{self._path}: expected a complete shard, but {found}") from error
         self._pid = os.getpid()
         return self._file
-
-    def _checked_shape(self, file: h5py.File) -> _Shape:
-        version = file.attrs.get("schema_version")
-        if version != SCHEMA_VERSION:
-            found = "an HDF5 file without one" if version is None else str(version)
-            raise ShardError(
-                f"{self._path}: expected a shard of schema version {SCHEMA_VERSION}, got {found}"
-            )
-        try:
-            shape = _Shape(
-                views=int(file.attrs["views"]),
-                resolution=int(file.attrs["resolution"]),
-                composite=_text(file.attrs["composite"]),
-            )
-            for name in stored_pictures(shape.composite):
-                expected = PICTURES[name].shape(shape.views, shape.resolution)
-                if file[name].shape != expected:
-                    raise ShardError(
-                        f"{self._path}: expected {name} of shape {expected}, got {file[name].shape}"
-                    )
-            for name in ("joints/2d", "joints/3d", "camera/pose", "view/yaw_deg"):
-                if len(file[name]) != shape.views:
-                    raise ShardError(
-                        f"{self._path}: expected {shape.views} rows of {name}, "
-                        f"got {len(file[name])}"
-                    )
-        except (KeyError, OSError) as error:
-            raise ShardError(f"{self._path}: expected a complete shard, got {error}") from error
-        return shape
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self._path, "shape": self._shape}
@@ -122,7 +83,7 @@ class ShardReader:
     def _table(self, name: str, index: Any = ()) -> Any:
         try:
             return self._open()[name][index]
-        except (KeyError, OSError) as error:
+        except (KeyError, OSError, RuntimeError) as error:
             raise ShardError(f"{self._path}: {name} cannot be read ({error})") from error
 
     @property
@@ -133,22 +94,29 @@ class ShardReader:
     @property
     def scan_id(self) -> str:
         """The scan that was rendered."""
-        return _text(self._open().attrs["scan_id"])
+        return text_of(self._open().attrs["scan_id"])
 
     @property
     def subject(self) -> str:
         """The person on the scan."""
-        return _text(self._open().attrs["subject"])
+        return text_of(self._open().attrs["subject"])
 
     @property
     def config(self) -> dict[str, Any]:
         """What the shard was made with."""
-        return json.loads(_text(self._open().attrs["config"]))
+        return json_object(text_of(self._open().attrs["config"]))
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the scan set says of the scan."""
-        return json.loads(bytes(self._table("metadata")))
+        """What the scan set says of the scan.
+
+        Raises:
+            ShardError: it is no JSON object.
+        """
+        try:
+            return json_object(text_of(self._table("metadata")))
+        except ShardError as error:
+            raise ShardError(f"{self._path}: metadata: {error}") from error
 
     @property
     def view_count(self) -> int:
@@ -199,7 +167,7 @@ class ShardReader:
 
     def background(self, view: int) -> tuple[str, NDArray[np.float32]]:
         """Return the name of a view's background and the (4,) part of it: left, top, size, px."""
-        name = _text(self._table("background/id", self._checked(view)))
+        name = text_of(self._table("background/id", self._checked(view)))
         return name, self._table("background/crop", view)
 
     def _checked(self, view: int) -> int:
@@ -251,15 +219,20 @@ class ShardReader:
         """Return (V, 3) float64 vertices in the scan frame and (F, 3) int32 faces.
 
         Raises:
-            ShardError: the geometry was not stored.
+            ShardError: the geometry was not stored, or is no geometry.
         """
         if not self.has_mesh:
             raise ShardError(
                 f"{self._path}: expected the scan's mesh, which is not stored "
                 "(render with --store-mesh all)"
             )
-        return self._table("mesh/vertices").astype(np.float64), self._table("mesh/faces")
-
-
-def _text(attribute: bytes) -> str:
-    return bytes(attribute).decode("utf-8").strip()
+        vertices = self._table("mesh/vertices").astype(np.float64)
+        faces = self._table("mesh/faces")
+        if not np.isfinite(vertices).all() or not faces.size:
+            raise ShardError(f"{self._path}: expected finite vertices and faces in its mesh")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise ShardError(
+                f"{self._path}: expected faces of {len(vertices)} vertices in its mesh, "
+                f"got numbers from {faces.min()} to {faces.max()}"
+            )
+        return vertices, faces

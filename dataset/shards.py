@@ -98,7 +98,8 @@ class ShardSet:
     @property
     def resolution(self) -> int:
         """Width and height of every view, pixels."""
-        return int(self._index.config["resolution"])
+        resolution: int = self._index.config["resolution"]
+        return resolution
 
     @property
     def scan_ids(self) -> tuple[str, ...]:
@@ -129,7 +130,7 @@ class ShardSet:
         """Open the shard of a scan.
 
         Raises:
-            ShardError: the set has no such scan, or its file is missing or cut short.
+            ShardError: the set has no such scan, or its file is missing, cut short or another's.
         """
         if scan_id not in self._entries:
             raise ShardError(f"{self._root}: expected a scan of the set, got {scan_id!r}")
@@ -139,7 +140,21 @@ class ShardSet:
                 f"{path}: expected a complete shard of {expected} bytes, "
                 f"got {path.stat().st_size} (delete it and run render-dataset again)"
             )
-        return ShardReader(path)
+        reader = ShardReader(path)
+        if reader.view_count != self._entries[scan_id].views:
+            found = reader.view_count
+            reader.close()
+            raise ShardError(
+                f"{path}: expected {self._entries[scan_id].views} views as in the index, "
+                f"got {found}"
+            )
+        if reader.resolution != self.resolution:
+            found = reader.resolution
+            reader.close()
+            raise ShardError(
+                f"{path}: expected {self.resolution} pixels as in the index, got {found}"
+            )
+        return reader
 
     def verify(self, scan_id: str) -> None:
         """Compare a shard's bytes with the index.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.scans.scan import folder_tree
+from dataset.shard_codec import RESOLUTION_LIMITS
 from dataset.views import yaw_angles
 from render.backgrounds import IMAGE_SUFFIXES
 from render.camera import FOV_DEG, Camera
@@ -16,7 +17,6 @@ from render.lights import RIG_NAMES, RigName
 
 COMPOSITES = ("baked", "on-read")
 STORE_MESH = ("eval", "all", "none")
-SMALLEST_RESOLUTION, LARGEST_RESOLUTION = 16, 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,10 @@ class SynthesisConfig:
                 raise ValueError(
                     f"{name}: expected {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
-        if not SMALLEST_RESOLUTION <= self.resolution <= LARGEST_RESOLUTION:
+        least, most = RESOLUTION_LIMITS
+        if not least <= self.resolution <= most:
             raise UserInputError(
-                f"resolution: expected {SMALLEST_RESOLUTION} to {LARGEST_RESOLUTION} pixels, "
-                f"got {self.resolution}"
+                f"resolution: expected {least} to {most} pixels, got {self.resolution}"
             )
         try:
             yaw_angles(*self.angles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -40,9 +41,12 @@ from tools.baselines import (
 )
 from tools.sample_pictures import Painter
 
+LOGGER = logging.getLogger(__name__)
+
 ALL_METHODS = "all"
 
 # What one bad sample may raise: unusable input and shapes, a network or a file that fails.
+# Anything else is listed too, but with the place in the program that it came from.
 SAMPLE_ERRORS = (ValueError, RuntimeError, OSError, ArithmeticError)
 
 
@@ -227,7 +231,7 @@ class Scorer:
         with ExitStack() as stack:
             try:
                 body = self._body(scan_id, stack)
-            except SAMPLE_ERRORS as error:
+            except Exception as error:  # one bad shard must not cost the scores of the others
                 for ref in views:
                     done.failures.append(_failure(ALL_METHODS, ref, error))
                     step()
@@ -235,7 +239,7 @@ class Scorer:
             for ref in views:
                 try:
                     self._score_view(body, ref, done, ref in pictured, ref in overview)
-                except SAMPLE_ERRORS as error:
+                except Exception as error:
                     done.failures.append(_failure(ALL_METHODS, ref, error))
                 step()
 
@@ -266,7 +270,7 @@ class Scorer:
         for name, reconstruct in self._methods.items():
             try:
                 score, side = self._score_method(name, reconstruct, body, truth, painter)
-            except SAMPLE_ERRORS as error:
+            except Exception as error:
                 done.failures.append(_failure(name, ref, error))
                 continue
             done.scores.append(score)
@@ -305,4 +309,7 @@ class Scorer:
 
 
 def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:
-    return Failure(method, ref.scan_id, ref.view, str(error) or type(error).__name__)
+    if isinstance(error, SAMPLE_ERRORS):
+        return Failure(method, ref.scan_id, ref.view, str(error) or type(error).__name__)
+    LOGGER.error("%s view %d", ref.scan_id, ref.view, exc_info=error)
+    return Failure(method, ref.scan_id, ref.view, f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,69 @@ def test_other_files_are_no_shards(tmp_path: Path) -> None:
         ShardReader(tmp_path / "a.h5")
     with pytest.raises(ShardError, match="no such file"):
         ShardReader(tmp_path / "b.h5")
+
+
+def replace_table(name: str, values: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[name]
+        if values is not None:
+            file[name] = values
+
+    return change
+
+
+def set_attribute(name: str, value: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file.attrs[name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (set_attribute("schema_version", [1, 1]), "schema version"),
+        (set_attribute("composite", 3), "text"),
+        (set_attribute("composite", np.bytes_(b"raw")), "baked or on-read"),
+        (set_attribute("views", np.bytes_(b"2")), "views"),
+        (set_attribute("views", 1), "image/front"),
+        (set_attribute("resolution", 2.5), "resolution"),
+        (set_attribute("fov_deg", np.bytes_(b"wide")), "fov_deg"),
+        (set_attribute("unit_cm", np.nan), "unit_cm"),
+        (set_attribute("config", np.bytes_(b"[1]")), "JSON object"),
+        (set_attribute("config", np.bytes_(b"{")), "JSON object"),
+        (set_attribute("subject", np.bytes_(b"\xff")), "UTF-8"),
+        (lambda file: file.attrs.__delitem__("subject"), "subject"),
+        (replace_table("mask", None), "mask"),
+        (lambda file: (file.__delitem__("mask"), file.create_group("mask")), "mask.*no table"),
+        (replace_table("joints/2d", np.zeros((2, 24, 3), np.float32)), "joints/2d.*24"),
+        (replace_table("joints/3d", np.float32(0)), "joints/3d"),
+        (replace_table("joints/3d", np.zeros((2, 31, 4), "S3")), "joints/3d.*kind 'f'"),
+        (replace_table("camera/pose", np.zeros((2, 3, 4))), "camera/pose"),
+        (replace_table("camera", 1.0), "got"),
+        (replace_table("view/rig", 1.0), "got"),
+        (replace_table("mesh/vertices", 1.0), "got"),
+        (replace_table("mesh", 1.0), "got"),
+    ],
+)
+def test_an_odd_shard_is_refused_when_opened(
+    tmp_path: Path, change: Callable[[h5py.File], object], named: str
+) -> None:
+    path = write_shard(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ShardError, match=f"a.h5: expected .*{named}") as error:
+        ShardReader(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [-1, 4])
+def test_a_mesh_whose_faces_name_no_vertices_is_refused(tmp_path: Path, number: int) -> None:
+    path = write_shard(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file["mesh/faces"][1, 2] = number
+    with pytest.raises(ShardError, match="expected faces of 4 vertices"):
+        ShardReader(path).mesh()
 
 
 def test_damaged_bytes_are_refused_when_read(tmp_path: Path) -> None:

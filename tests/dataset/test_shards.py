@@ -69,6 +69,50 @@ def test_a_folder_that_is_no_shard_set_is_refused(tmp_path: Path) -> None:
             ShardSet(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("views", "2"), ("views", 0), ("views", 3601), ("views", True), ("views", 2.0),
+        ("bytes", -1), ("bytes", None), ("subject", 7), ("sha256", []), ("extra", 1),
+        ("scan_id", "b"),
+    ],
+)  # fmt: skip
+def test_an_index_with_odd_entries_is_refused(root: Path, key: str, value: object) -> None:
+    content = json.loads((root / "index.json").read_text())
+    content["shards"][0][key] = value
+    (root / "index.json").write_text(json.dumps(content))
+    with pytest.raises(ShardError, match="index.json: expected the index of a shard set"):
+        ShardSet(root)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "1e999"), ("seed", '"5"'), ("config", "[]"), ("config", "{}"), ("shards", "{}"),
+        ("config", '{"resolution": "64"}'), ("config", '{"resolution": 8193}'),
+        ("tool_version", "null"), ("shards", "[" * 100_000 + "]" * 100_000),
+    ],
+)  # fmt: skip
+def test_an_odd_index_is_refused(root: Path, key: str, value: str) -> None:
+    content = json.loads((root / "index.json").read_text())
+    content[key] = "HERE"
+    (root / "index.json").write_text(json.dumps(content).replace('"HERE"', value))
+    with pytest.raises(ShardError, match="index.json: expected the index of a shard set"):
+        ShardSet(root)
+
+
+def test_a_shard_that_differs_from_its_line_of_the_index_is_refused(root: Path) -> None:
+    content = json.loads((root / "index.json").read_text())
+    content["shards"][0]["views"] = 3
+    (root / "index.json").write_text(json.dumps(content))
+    with pytest.raises(ShardError, match="a.h5: expected 3 views as in the index, got 2"):
+        ShardSet(root).open("a")
+    content["config"]["resolution"] = 128
+    (root / "index.json").write_text(json.dumps(content))
+    with pytest.raises(ShardError, match="b.h5: expected 128 pixels as in the index, got 64"):
+        ShardSet(root).open("b")
+
+
 def test_a_scan_id_cannot_leave_the_folder(root: Path) -> None:
     content = json.loads((root / "index.json").read_text())
     for scan_id in ("../../etc/passwd", "a/b", ".hidden", "", "a\nb"):

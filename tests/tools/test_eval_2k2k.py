@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -119,6 +120,31 @@ def test_a_shard_cut_short_fails_its_views_alone(tmp_path: Path) -> None:
         results = scorer.score(shards.views("test"), {}).results
     assert [(f.scan_id, f.method) for f in results.failures] == [("eve", "all")]
     assert "complete shard" in results.failures[0].reason
+    assert [score.key.scan_id for score in results.scores] == ["joe"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.attrs.modify("composite", 3),
+        lambda file: file["mesh/faces"].__setitem__(0, 10**6),
+        lambda file: file["view"].move("yaw_deg", "turn"),
+    ],
+)
+def test_an_odd_shard_fails_its_views_alone(
+    change: Callable[[h5py.File], object], tmp_path: Path
+) -> None:
+    shards = write_people(tmp_path, {"test": ["eve", "joe"]}, yaws_deg=(0.0,))
+    with h5py.File(shard_path(tmp_path, "eve"), "r+") as file:
+        change(file)
+    index = json.loads((tmp_path / "index.json").read_text())
+    for entry in index["shards"]:
+        entry["bytes"] = shard_path(tmp_path, entry["scan_id"]).stat().st_size
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    config = dataclasses.replace(CONFIG, samples=100, metrics=("p2s",))
+    with Scorer(ShardSet(tmp_path), {"oracle": oracle}, config) as scorer:
+        results = scorer.score(shards.views("test"), {}).results
+    assert [(f.scan_id, f.method) for f in results.failures] == [("eve", "all")]
     assert [score.key.scan_id for score in results.scores] == ["joe"]
 
 
