@@ -3,13 +3,14 @@
 Order of precedence: list files, the scan set's own split, what was assigned before, a
 stable hash of the subject (90 / 5 / 5). From three subjects on no split is empty: among the
 subjects that were assigned by hash just now, those of the lowest hash are promoted. What is
-assigned stays assigned when scans are added.
+assigned stays assigned when scans are added; only a split whose subjects turned out to have
+no scan that can be used takes one that another split can spare.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from render.errors import ScanError
@@ -52,6 +53,7 @@ def assign_splits(
     requests: Iterable[SplitRequest],
     lists: Mapping[str, str] | None = None,
     assigned: Mapping[str, str] | None = None,
+    lost: Set[str] = frozenset(),
 ) -> dict[str, str]:
     """Return subject -> split.
 
@@ -60,23 +62,29 @@ def assign_splits(
         lists: scan id -> split of the user's list files.
         assigned: subject -> split of an earlier run; its subjects keep their split unless
             the lists or the set say otherwise, and stay in the result.
+        lost: those of `assigned` that have no scan after all; they are left out, and a split
+            that is empty for want of them may be filled from all subjects that were hashed.
 
     Raises:
         ScanError: a split has an unknown name, or one subject is asked into two splits.
     """
     lists = lists or {}
-    result = dict(assigned or {})
+    earlier = dict(assigned or {})
+    result = {subject: split for subject, split in earlier.items() if subject not in lost}
     requests = sorted(requests, key=lambda request: request.scan_id)
     listed = _stated(requests, lambda request: lists.get(request.scan_id), "the split lists")
     own = _stated(requests, lambda request: request.own_split, "the scan set")
-    fresh = []
+    fresh, hashed = [], []
     for subject in sorted({request.subject for request in requests}):
         if subject in listed or subject in own:
             result[subject] = listed.get(subject) or own[subject]
-        elif subject not in result:
+            continue
+        hashed.append(subject)
+        if subject not in result:
             result[subject] = hashed_split(subject)
             fresh.append(subject)
-    return _promoted(result, fresh)
+    bereft = {earlier[subject] for subject in lost & earlier.keys()}
+    return _promoted(result, {split: hashed if split in bereft else fresh for split in SPLITS})
 
 
 def _stated(
@@ -101,16 +109,15 @@ def _stated(
     return stated
 
 
-def _promoted(result: dict[str, str], fresh: list[str]) -> dict[str, str]:
-    """Fill empty splits from the freshly hashed subjects of the splits that can spare one."""
+def _promoted(result: dict[str, str], movable: Mapping[str, list[str]]) -> dict[str, str]:
+    """Fill empty splits from the subjects that each may take from splits that can spare one."""
     if len(result) < PROMOTION_FROM_SUBJECTS:
         return result
     result = dict(result)
-    waiting = sorted(fresh, key=subject_hash)
     for split in ("test", "val", "train"):
         if split in result.values():
             continue
-        for subject in waiting:
+        for subject in sorted(movable[split], key=subject_hash):
             if list(result.values()).count(result[subject]) > 1:
                 result[subject] = split
                 break

@@ -84,6 +84,7 @@ class Synthesis:
         lists: scan id -> split of the user's list files.
         jobs: number of processes; 1 starts none.
         overwrite: whether complete shards are rendered again.
+        partial: whether `scans` are a chosen few of the scan set.
         tool_version: written to the index.
     """
 
@@ -93,6 +94,7 @@ class Synthesis:
     lists: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
     overwrite: bool = False
+    partial: bool = False
     tool_version: str = "unknown"
 
 
@@ -111,14 +113,14 @@ def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> 
             with another config.
         ContextError: there is no OpenGL context.
     """
-    existing = existing_set(run.out, run.config, run.overwrite)
+    existing = existing_set(run.out, run.config, run.overwrite, run.partial)
     progress = _Progress(entries={entry.scan_id: entry for entry in existing.shards})
     earlier = _assigned_subjects(run, progress.entries)
     report = on_scan or (lambda scan_id: None)
     while True:
         failures = len(progress.failed)
         good = [scan for scan in run.scans if scan.scan_id not in progress.failed]
-        split_of = _split_of_scans(good, run.lists, earlier)
+        split_of = _split_of_scans(good, run.lists, earlier, progress.entries)
         _render_missing(run, good, split_of, progress, report)
         # A failed scan may have been all there was of a split: then the rest is dealt anew.
         if len(progress.failed) == failures:
@@ -131,8 +133,16 @@ def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> 
     )
 
 
-def existing_set(out: Path, config: SynthesisConfig, overwrite: bool) -> ShardIndex:
+def existing_set(
+    out: Path, config: SynthesisConfig, overwrite: bool, partial: bool = False
+) -> ShardIndex:
     """Return the index of what stands in the output folder; an empty one for a new folder.
+
+    Args:
+        out: the folder.
+        config: what is to be rendered.
+        overwrite: whether a set of another config may be replaced.
+        partial: whether only a few scans of the set will be rendered.
 
     Raises:
         ShardError: the folder is not ours to write in, or the set was made otherwise.
@@ -157,14 +167,15 @@ def existing_set(out: Path, config: SynthesisConfig, overwrite: bool) -> ShardIn
         index, found = empty, _config_of_some_shard(out)
     if found is None or found == identity:
         return index
-    if overwrite:
+    if overwrite and not partial:
         return empty
     name = next(
         key for key in sorted(identity | dict(found)) if identity.get(key) != found.get(key)
     )
+    advice = "--overwrite without --only and --limit" if overwrite else "--overwrite"
     raise ShardError(
         f"{out}: expected a shard set made with {name} = {identity.get(name)}, found one made "
-        f"with {found.get(name)} (give another --out, or --overwrite to render it again)"
+        f"with {found.get(name)} (give another --out, or {advice} to render it again)"
     )
 
 
@@ -209,14 +220,26 @@ def _assigned_subjects(run: Synthesis, entries: Mapping[str, ShardEntry]) -> dic
 
 
 def _split_of_scans(
-    scans: Sequence[Scan], lists: Mapping[str, str], earlier: Mapping[str, str]
+    scans: Sequence[Scan],
+    lists: Mapping[str, str],
+    earlier: Mapping[str, str],
+    entries: Mapping[str, ShardEntry],
 ) -> dict[str, str]:
+    """Return scan id -> split of scans, and of all others of the same subjects in the set."""
     requests = [
         SplitRequest(scan_id=scan.scan_id, subject=scan.subject, own_split=scan.split)
         for scan in scans
     ]
-    split_of_subject = assign_splits(requests, lists, earlier)
-    return {scan.scan_id: split_of_subject[scan.subject] for scan in scans}
+    # A subject whose scans have all failed fills no split, whatever was planned for it.
+    usable = {scan.subject for scan in scans} | {entry.subject for entry in entries.values()}
+    split_of_subject = assign_splits(requests, lists, earlier, lost=set(earlier) - usable)
+    others = {name: entry.subject for name, entry in entries.items()}
+    subject_of = others | {scan.scan_id: scan.subject for scan in scans}
+    return {
+        name: split_of_subject[subject]
+        for name, subject in subject_of.items()
+        if subject in split_of_subject
+    }
 
 
 def _render_missing(
@@ -246,12 +269,14 @@ def _render_missing(
     try:
         for outcome in _outcomes(run, tasks):
             _note(outcome, progress)
+            if outcome.entry is None:
+                _keep_old_shard(run, outcome.scan_id, progress)
             report(outcome.scan_id)
             if progress.done and time.monotonic() - written > SECONDS_BETWEEN_INDEX_WRITES:
                 _write_lists(run, split_of, progress)
                 written = time.monotonic()
     finally:
-        if progress.done or progress.skipped:
+        if progress.entries:
             _write_lists(run, split_of, progress)
 
 
@@ -271,11 +296,19 @@ def _note(outcome: ScanOutcome, progress: _Progress) -> None:
         LOGGER.info("%s: %s", outcome.scan_id, note)
 
 
+def _keep_old_shard(run: Synthesis, scan_id: str, progress: _Progress) -> None:
+    """List the shard of an earlier run where rendering it again has failed."""
+    scan = next(scan for scan in run.scans if scan.scan_id == scan_id)
+    entry = complete_entry(run.out, scan, run.config.identity(), False, None)
+    if entry is not None:
+        progress.entries[scan_id] = entry
+        LOGGER.info("%s: the shard of an earlier run is kept", scan_id)
+
+
 def _write_lists(run: Synthesis, split_of: Mapping[str, str], progress: _Progress) -> None:
     listed = read_splits(run.out) | dict(split_of)
-    write_splits(
-        run.out, {name: split for name, split in listed.items() if name not in progress.failed}
-    )
+    gone = progress.failed.keys() - progress.entries.keys()
+    write_splits(run.out, {name: split for name, split in listed.items() if name not in gone})
     index = ShardIndex(
         config=run.config.identity(),
         seed=run.config.seed,

@@ -116,9 +116,10 @@ def _run(arguments: argparse.Namespace) -> int:
         lists=scan_set_lists(arguments.scans),
         jobs=jobs,
         overwrite=arguments.overwrite,
+        partial=arguments.only is not None or arguments.limit is not None,
         tool_version=toolkit_version(),
     )
-    existing_set(run.out, config, run.overwrite)
+    existing_set(run.out, config, run.overwrite, run.partial)
     if arguments.dry_run:
         _print_estimate(run)
         return EXIT_OK

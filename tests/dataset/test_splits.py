@@ -55,6 +55,21 @@ def test_the_order_of_scans_changes_nothing() -> None:
     assert assign_splits(forward) == assign_splits(forward[::-1])
 
 
+def test_a_split_whose_subjects_were_lost_is_filled_from_those_assigned_before() -> None:
+    subjects = [name for name in names(200) if hashed_split(name) == "train"][:5]
+    before = assign_splits(requests(*subjects))
+    lost = {name for name, split in before.items() if split == "test"}
+    kept = [name for name in subjects if name not in lost]
+    after = assign_splits(requests(*kept), assigned=before, lost=lost)
+    assert set(after) == set(kept) and set(after.values()) == {"train", "val", "test"}
+    moved = [name for name in kept if after[name] != before[name]]
+    trained = [name for name in kept if before[name] == "train"]
+    assert moved == [min(trained, key=subject_hash)]
+    by_hand = dict.fromkeys((request.scan_id for request in requests(*kept)), "train")
+    stated = assign_splits(requests(*kept), by_hand, before, lost)
+    assert set(stated.values()) == {"train"}
+
+
 @pytest.mark.parametrize("first", [1, 2, 3, 8])
 def test_what_is_assigned_stays_when_scans_are_added(first: int) -> None:
     early = assign_splits(requests(*names(first)))

@@ -36,6 +36,11 @@ def render(
     )
 
 
+def render_all(scans: Path, out: Path) -> Path:
+    assert not render(scans, out).failed
+    return out
+
+
 def content(root: Path) -> dict[str, bytes]:
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
@@ -263,6 +268,56 @@ def test_another_config_is_refused_unless_overwritten(
     assert np.array_equal(
         reader.read("person/front", 0)[whole], reader.read("albedo/front", 0)[whole]
     )
+
+
+def test_a_shard_that_cannot_be_rendered_again_stays_in_index_and_lists(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out, damaged = tmp_path / "s", tmp_path / "scans"
+    shutil.copytree(baked, out)
+    shutil.copytree(scans, damaged)
+    (damaged / "p1" / "person.obj").write_text("v 0 0 0\n")
+    report = render(damaged, out, overwrite=True)
+    assert report.done == ("p0__person", "p2__person") and set(report.failed) == {"p1__person"}
+    assert content(out) == content(baked)
+    ShardSet(out).verify("p1__person")
+    # A shard of another config is no part of the set.
+    other = SynthesisConfig(**{**vars(CONFIG), "rig": "none"})
+    render(damaged, out, other, overwrite=True)
+    assert ShardSet(out).scan_ids == ("p0__person", "p2__person")
+
+
+def test_a_few_scans_are_not_overwritten_with_another_config(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    other = SynthesisConfig(**{**vars(CONFIG), "rig": "none"})
+    out = tmp_path / "s"
+    shutil.copytree(baked, out)
+    with pytest.raises(ShardError, match="or --overwrite without --only and --limit to render"):
+        render(scans, out, other, overwrite=True, partial=True)
+    assert content(out) == content(baked)
+
+
+def test_no_split_stays_empty_when_a_resumed_run_meets_the_bad_scan(
+    scans: Path, tmp_path: Path
+) -> None:
+    more, out = tmp_path / "scans", tmp_path / "s"
+    shutil.copytree(scans, more)
+    write_person(more / "p3", seed=9)
+    splits = ShardSet(render_all(more, tmp_path / "whole")).splits
+    bad = splits["test"][0]
+    (more / bad.split("__")[0] / "person.obj").write_text("v 0 0 0\n")
+    # As an interruption leaves it: all scans dealt, the bad one not rendered yet.
+    shutil.copytree(tmp_path / "whole", out)
+    shard_path(out, bad).unlink()
+    index = json.loads((out / "index.json").read_text())
+    index["shards"] = [entry for entry in index["shards"] if entry["scan_id"] != bad]
+    (out / "index.json").write_text(json.dumps(index))
+    report = render(more, out)
+    assert set(report.failed) == {bad}
+    shards = ShardSet(out)
+    assert sorted(map(len, shards.splits.values())) == [1, 1, 1]
+    assert all(shards.open(name).has_mesh for name in shards.splits["test"])
 
 
 def test_a_folder_with_other_things_is_not_written_into(scans: Path, tmp_path: Path) -> None:

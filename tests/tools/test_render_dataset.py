@@ -158,3 +158,6 @@ def test_another_resolution_does_not_go_into_the_same_set(
     capsys.readouterr()
     assert main(["--scans", str(scans), *SMALL, "--resolution", "32"]) == 2
     assert "made with resolution = 32, found one made with 64" in one_sentence(capsys)
+    few = ["--resolution", "32", "--limit", "1", "--overwrite"]
+    assert main(["--scans", str(scans), *SMALL, *few]) == 2
+    assert "--overwrite without --only and --limit" in one_sentence(capsys)
