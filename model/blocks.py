@@ -34,7 +34,7 @@ class _Bounded(torch.autograd.Function):
         return x.clamp(0.0, ceiling)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         stuck = ((x <= 0) & (gradient > 0)) | ((x >= ctx.ceiling) & (gradient < 0))
         return gradient.masked_fill(stuck, 0.0), None

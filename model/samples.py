@@ -7,6 +7,7 @@ stopped and resumed, or read by more worker processes, sees the same samples.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -227,6 +228,17 @@ class ViewDataset(Dataset[Batch]):
         if len(self._cache) < self._cache_limit:
             self._cache[index] = arrays
         return arrays
+
+    def present_parts(self) -> NDArray[np.bool_]:
+        """Return which parts the joints of each view fix, (N, 12) bool."""
+        rows = []
+        for scan_id, views in itertools.groupby(self._views, lambda view: view.scan_id):
+            with self._shards.open(scan_id) as reader:
+                for view in views:
+                    joints = reader.read("joints/2d", view.view)
+                    fitted = fit_parts(normalise_joints(joints, self._shards.resolution))
+                    rows.append(fitted.present.numpy())
+        return np.stack(rows)
 
     def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
         """Return the batch of the given (pass, view number) pairs."""

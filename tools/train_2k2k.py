@@ -16,9 +16,15 @@ from tools.cli import EXIT_OK, new_parser, run_command
 if TYPE_CHECKING:
     from model.config import TrainConfig
     from model.samples import Batch
+    from model.training import Progress
 
 PAPER_MEMORY_BYTES = 40 << 30
 """Device memory from which `--preset auto` takes the paper's preset (table 3: 30 GB a batch)."""
+
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+LEAST = {"seed": 0, "max_steps": 1, "batch_size": 1, "devices": 1, "workers": 0}
+MOST_SEED = 2**32 - 1
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--phase", choices=("1", "2", "all"), default="all", help="which phase to train"
     )
     parser.add_argument(
-        "--init", type=Path, metavar="CHECKPOINT", help="start from the weights of a checkpoint"
+        "--init",
+        type=Path,
+        metavar="PATH",
+        help="start from the weights of a checkpoint file or run folder",
     )
     parser.add_argument(
         "--out", type=Path, help="run folder (default: runs/ and the date and time)"
@@ -49,13 +58,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--max-steps", type=int, metavar="N", help="steps of each phase")
     parser.add_argument("--batch-size", type=int, metavar="N", help="views a step")
-    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps or auto")
+    parser.add_argument(
+        "--accelerator", choices=ACCELERATORS, default="auto", help="what to compute on"
+    )
     parser.add_argument("--devices", type=int, default=1, help="number of devices")
-    parser.add_argument("--precision", help="32-true, bf16-mixed or 16-mixed")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="of the networks (default: 32-true)"
+    )
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that read samples; 0 caches in memory"
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what training would take, and stop"
+    )
     return parser
+
+
+def check_numbers(arguments: argparse.Namespace) -> None:
+    """Raise UserInputError when a number is out of range."""
+    for name, least in LEAST.items():
+        value = getattr(arguments, name)
+        if value is not None and value < least:
+            flag = name.replace("_", "-")
+            raise UserInputError(f"--{flag}: expected {least} or more, got {value}")
+    if arguments.seed > MOST_SEED:
+        raise UserInputError(f"--seed: expected {MOST_SEED} or less, got {arguments.seed}")
 
 
 def choose_preset(requested: str) -> str:
@@ -80,15 +107,13 @@ def resolve_config(arguments: argparse.Namespace, shard_resolution: int) -> Trai
 
     name = choose_preset(arguments.preset)
     config = PRESETS[name]  # type: ignore[index]
-    resolution = arguments.resolution or min(config.model.resolution, shard_resolution)
+    resolution = arguments.resolution
+    if resolution is None:
+        resolution = min(config.model.resolution, shard_resolution)
     try:
         config = dataclasses.replace(with_resolution(config, resolution), seed=arguments.seed)
     except ValueError as error:
         raise UserInputError(f"--resolution: {error}") from error
-    for flag in ("max_steps", "batch_size"):
-        value = getattr(arguments, flag)
-        if value is not None and value < 1:
-            raise UserInputError(f"--{flag.replace('_', '-')}: expected 1 or more, got {value}")
     if arguments.max_steps is not None:
         phases = {
             key: dataclasses.replace(getattr(config, key), steps=arguments.max_steps)
@@ -115,26 +140,26 @@ def point_latest(run: Path) -> None:
     os.replace(temporary, latest)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from dataset.shards import ShardSet
+def choose_out(requested: Path | None, resume: bool) -> Path:
+    """Return the run folder: `--out`, else the latest run to resume, else a new one in runs.
 
-    # Read the shards before torch is loaded: a wrong folder is answered at once.
-    shards = ShardSet(arguments.shards)
+    Raises:
+        UserInputError: there is no latest run.
+    """
+    if requested is not None:
+        return requested
+    if not resume:
+        return Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    out = Path("runs/latest").resolve()
+    if not out.is_dir():
+        raise UserInputError("--resume: expected a run in runs/latest, got none (use --out)")
+    return out
 
+
+def _progress(out: Path) -> Progress:
     from tqdm import tqdm
 
-    from model.networks import build_network, count_parameters
-    from model.training import Progress, RunOptions, train
-
-    config = resolve_config(arguments, shards.resolution)
-    if arguments.out is not None:
-        out = arguments.out
-    elif arguments.resume:
-        out = Path("runs/latest").resolve()
-        if not out.is_dir():
-            raise UserInputError("--resume: expected a run in runs/latest, got none (use --out)")
-    else:
-        out = Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    from model.training import Progress
 
     bar: tqdm[Batch] | None = None
 
@@ -147,11 +172,37 @@ def _run(arguments: argparse.Namespace) -> int:
         if bar is not None:
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)
 
-    width = count_parameters(build_network(config.model, 0)) / 1e6
+    return Progress(
+        message=lambda text: tqdm.write(text),
+        batches=batches,
+        loss=show_loss,
+        started=lambda: point_latest(out),
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from dataset.shards import ShardSet
+
+    # Before torch is loaded: a wrong folder or number is answered at once.
+    check_numbers(arguments)
+    shards = ShardSet(arguments.shards)
+
+    from model.checkpoint import LAST, find_checkpoint
+    from model.networks import build_network, count_parameters
+    from model.training import RunOptions, plan, train
+
+    config = resolve_config(arguments, shards.resolution)
+    out = choose_out(arguments.out, arguments.resume)
+    init = None if arguments.init is None else find_checkpoint(arguments.init, "--init")
+    if arguments.phase == "2" and init is None and not (arguments.resume and (out / LAST).exists()):
+        raise UserInputError(
+            "--phase 2: expected the networks of phase 1 from --init or --resume, got neither"
+        )
+    millions = count_parameters(build_network(config.model, 0)) / 1e6
     views = len(shards.views("train"))
     print(
         f"preset {choose_preset(arguments.preset)} at {config.model.resolution} pixels: "
-        f"{width:.1f} million parameters, {views} training views; run folder {out}",
+        f"{millions:.1f} million parameters, {views} training views; run folder {out}",
         flush=True,
     )
     options = RunOptions(
@@ -162,16 +213,12 @@ def _run(arguments: argparse.Namespace) -> int:
         devices=arguments.devices,
         workers=arguments.workers,
         resume=arguments.resume,
-        init=arguments.init,
+        init=init,
     )
-    progress = Progress(
-        message=lambda text: tqdm.write(text),
-        batches=batches,
-        loss=show_loss,
-        started=lambda: point_latest(out),
-    )
-    model = train(config, options, progress)
-    print(f"model: {model}")
+    if arguments.dry_run:
+        plan(config, options, _progress(out))
+    else:
+        print(f"model: {train(config, options, _progress(out))}")
     return EXIT_OK
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from model.checkpoint import load_checkpoint
 from tests.scenes import write_person
@@ -86,7 +87,14 @@ def test_an_estimate_is_printed_before_the_first_step(
         (["shards", "--resolution", "100"], "--resolution: resolution: expected a multiple of 128"),
         (["shards", "--max-steps", "0"], "--max-steps: expected 1 or more, got 0"),
         (["shards", "--batch-size", "1"], "--batch-size: batch_size: expected 2 or more"),
-        (["shards", "--init", "no.ckpt"], "no.ckpt: expected a checkpoint, got no such file"),
+        (["shards", "--init", "no.ckpt"], "--init: expected a checkpoint or a run folder"),
+        (["shards", "--init", "dir"], "--init: expected model.ckpt or last.ckpt in the run"),
+        (["shards", "--resolution", "0"], "--resolution: resolution: expected a multiple of 128"),
+        (["shards", "--seed", "-1"], "--seed: expected 0 or more, got -1"),
+        (["shards", "--seed", "9999999999"], "--seed: expected 4294967295 or less"),
+        (["shards", "--workers", "-1"], "--workers: expected 0 or more, got -1"),
+        (["shards", "--devices", "0"], "--devices: expected 1 or more, got 0"),
+        (["shards", "--phase", "2"], "--phase 2: expected the networks of phase 1 from --init"),
         (["shards", "--out", "runs/latest"], "expected a new run folder"),
     ],
 )
@@ -97,6 +105,52 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert train_2k2k([*arguments, "--accelerator", "cpu"]) == 2
     assert message in one_sentence(capsys)
     assert (here / "runs" / "latest").resolve() == before
+
+
+@pytest.mark.parametrize("flag", ["--precision", "--accelerator"])
+def test_choices_are_named(here: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert train_2k2k(["shards", flag, "foo"]) == 2
+    assert f"argument {flag}: invalid choice: 'foo'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train_2k2k(["shards", "--preset", "lite", "--accelerator", "cuda"]) == 2
+    assert "--accelerator, --devices, --precision: expected what this" in one_sentence(capsys)
+
+
+def test_a_dry_run_says_what_training_takes_and_writes_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    options = ["--init", "runs/latest", "--accelerator", "cpu", "--out", str(out)]
+    assert train_2k2k(["shards", "--dry-run", "--max-steps", "5", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "preset lite at 128 pixels" in printed and "training views" in printed
+    assert "phase 1: 5 steps of" in printed and "phase 2: 5 steps of" in printed
+    assert not out.exists()
+
+
+def test_resuming_where_nothing_was_starts_anew_and_says_so(
+    here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    options = ["--resume", "--dry-run", "--accelerator", "cpu", "--out", str(out)]
+    assert train_2k2k(["shards", *options]) == 0
+    assert f"no run in {out}, starting a new one" in capsys.readouterr().out
+
+
+def test_a_run_is_not_resumed_on_other_shards(
+    here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = tmp_path / "others"
+    shutil.copytree(here / "shards", other)
+    run = here / "runs" / "latest"
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    options = ["--resume", "--max-steps", "60", "--accelerator", "cpu"]
+    assert train_2k2k([str(other), *options]) == 2
+    assert f"expected the shard set {here / 'shards'}" in one_sentence(capsys)
+    assert before == {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
 
 
 def test_a_shard_cut_short_is_named(
@@ -123,7 +177,9 @@ def test_resuming_another_configuration_is_refused(
 def test_resuming_a_finished_run_does_nothing_more(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (here / "runs" / "latest" / "last.ckpt").read_bytes()
+    run = here / "runs" / "latest" / ""
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     options = ["--resume", "--max-steps", "60", "--accelerator", "cpu"]
     assert train_2k2k(["shards", *options]) == 0
-    assert (here / "runs" / "latest" / "last.ckpt").read_bytes() == before
+    assert "nothing left to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before and before

@@ -1,0 +1,107 @@
+"""What a step is made of, and what the steps of a phase take."""
+
+from __future__ import annotations
+
+import copy
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.config import TrainConfig
+from model.networks import DigitisationNetwork
+from model.objectives import PhaseObjective
+from model.samples import Batch, DrawSchedule, ViewDataset, make_loader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a phase will take.
+
+    Attributes:
+        phase: 1 or 2.
+        steps: optimiser steps to do.
+        seconds: of all of them.
+        peak_bytes: memory of the process (of the device, where there is one).
+    """
+
+    phase: int
+    steps: int
+    seconds: float
+    peak_bytes: int
+
+
+def objective_arguments(
+    batch: Batch, step_seed: int | None, with_parts: bool = True
+) -> tuple[object, ...]:
+    """Return the arguments of the objective; without a seed whole frames, nothing kept."""
+    transforms = batch.transforms
+    return (
+        batch.image,
+        batch.depth,
+        batch.reliable,
+        (transforms.image_to_canonical, transforms.canonical_to_image, transforms.present),
+        batch.keys if step_seed is not None else (),
+        step_seed,
+        with_parts,
+    )
+
+
+def total_loss(terms: dict[str, Tensor]) -> Tensor:
+    """Return the sum of weighted loss terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def make_optimizer(objective: PhaseObjective, config: TrainConfig) -> torch.optim.Adam:
+    """Return Adam over what a phase trains; the rate is set before each step."""
+    return torch.optim.Adam(objective.trainable(), lr=0.0, betas=config.betas, fused=True)
+
+
+def _peak_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def estimate_phase(
+    network: DigitisationNetwork,
+    config: TrainConfig,
+    data: ViewDataset,
+    phase: int,
+    steps: int,
+    device: torch.device,
+) -> Estimate:
+    """Time steps on a copy of the network: one to warm up, a long one and a short one.
+
+    In phase 1 the long steps train the part networks too, in phase 2 they run the frozen
+    networks on samples that are new.
+    """
+    objective = PhaseObjective(copy.deepcopy(network).to(device), phase, config).train()
+    optimizer = make_optimizer(objective, config)
+    draws = DrawSchedule(len(data), config.batch_size, range(2), seed=config.seed)
+    first, second = (batch.to(device) for batch in make_loader(data, draws))
+    seconds = []
+    for batch, with_parts in ((first, True), (second, True), (second, config.parts_every == 1)):
+        start = time.perf_counter()
+        total_loss(objective(*objective_arguments(batch, 0, with_parts))).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    long, short = seconds[1:]
+    long_steps = -(-steps // config.parts_every)
+    if phase == 2:
+        long_steps = steps
+    if phase == 2 and config.refiner_variants is not None:
+        long_steps = min(steps, config.refiner_variants * len(data) // config.batch_size)
+    return Estimate(
+        phase=phase,
+        steps=steps,
+        seconds=long * long_steps + short * (steps - long_steps),
+        peak_bytes=_peak_bytes(device),
+    )
