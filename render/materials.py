@@ -40,13 +40,13 @@ def read_mtl(path: Path, root: Path) -> dict[str, MaterialLines]:
         ScanError: the file is missing, a number is not one, or a texture lies outside `root`.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise ScanError(f"{path}: expected a readable MTL file, got {error.strerror}") from error
     materials: dict[str, MaterialLines] = {}
     name = ""
     for line in text.splitlines():
-        keyword, _, argument = line.strip().partition(" ")
+        keyword, _, argument = line.strip().replace("\t", " ").partition(" ")
         keyword, argument = keyword.lower(), argument.strip()
         if keyword == "newmtl":
             name = argument

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import warnings
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ def parse_obj(data: bytes) -> ObjArrays:
 
 def _plain(data: bytes) -> bytes:
     """Return the text with only newlines and blanks as white space, and no comments."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\t", b" ")
     if b"#" in data:

@@ -72,7 +72,12 @@ def _read_obj(path: Path) -> Mesh:
 def _obj_materials(
     path: Path, arrays: ObjArrays, has_uvs: bool
 ) -> tuple[tuple[Material, ...], NDArray[np.int64]]:
-    """Return the materials that faces use (with a grey one where none is named) and their faces."""
+    """Return the materials that faces use (with a grey one where none is named) and their faces.
+
+    Raises:
+        ScanError: an MTL file or texture cannot be used, or a material that is to be laid on
+            by texture coordinates is in no MTL file.
+    """
     blocks: dict[str, MaterialLines] = {}
     for library in arrays.libraries:
         blocks.update(read_mtl(inside(path.parent, path.parent, library, path), path.parent))
@@ -82,6 +87,9 @@ def _obj_materials(
         name = arrays.material_names[index] if index >= 0 else ""
         block = blocks.get(name)
         if block is None:
+            if name and has_uvs and arrays.colours is None:
+                where = ", ".join(arrays.libraries) or "an MTL file, which no mtllib line names"
+                raise ScanError(f"{path}: expected the material {name!r} in {where}, found none")
             if name and arrays.libraries:
                 LOGGER.warning("%s: material %r is in no MTL file; its faces are grey", path, name)
             materials.append(Material(name or "default", np.full(3, DEFAULT_GREY)))

@@ -51,6 +51,41 @@ def test_texture_names_may_have_blanks_options_and_backslashes(
     assert texture is not None and texture.shape == (6, 8, 3)
 
 
+@pytest.mark.parametrize(
+    "mtl",
+    [
+        "newmtl\tskin\nmap_Kd\tskin.png\n",
+        "newmtl skin\n\tmap_Kd \t skin.png \n",
+        "\ufeffnewmtl skin\r\nmap_Kd skin.png\r\n",
+        "newmtl skin\nmap_Kd -s\t1 1 1\tskin.png\n",
+    ],
+)
+def test_tabs_and_a_byte_order_mark_do_not_cost_the_texture(tmp_path: Path, mtl: str) -> None:
+    path = _textured(tmp_path, mtl)
+    assert read_mesh(path).materials[0].texture is not None
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_mesh(path).materials[0].texture is not None
+
+
+def test_a_byte_order_mark_does_not_cost_the_first_vertex(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.obj", "\ufeff" + TRIANGLE + "f 1 2 3\n")
+    np.testing.assert_array_equal(read_mesh(path).vertices[0], [0, 0, 0])
+
+
+def test_a_textured_scan_whose_material_is_nowhere_is_refused(tmp_path: Path) -> None:
+    path = _textured(tmp_path, "newmtl cloth\nmap_Kd skin.png\n")
+    with pytest.raises(ScanError, match=r"scan\.obj: expected the material 'skin' in scan\.mtl"):
+        read_mesh(path)
+    text = path.read_text()
+    _write(path, text.replace("mtllib scan.mtl\n", ""))
+    with pytest.raises(ScanError, match="'skin' in an MTL file, which no mtllib line names"):
+        read_mesh(path)
+    # Where nothing is named, or there is nothing to lay a texture on with, grey is all there is.
+    for plain in (text.replace("usemtl skin\n", ""), f"{TRIANGLE}usemtl skin\nf 1 2 3\n"):
+        (material,) = read_mesh(_write(path, plain)).materials
+        assert material.texture is None and len(set(material.base_colour)) == 1
+
+
 def test_polygons_negative_indices_comments_and_line_ends_are_understood(tmp_path: Path) -> None:
     text = (
         "# a comment\r\n  v 0 0 0\r\nv\t1 0 0 # here\r\nv 1 1 0\r\nv 0 1 0\r\n"
@@ -62,9 +97,10 @@ def test_polygons_negative_indices_comments_and_line_ends_are_understood(tmp_pat
 
 def test_mixed_corner_forms_keep_the_order_and_material_of_the_faces(tmp_path: Path) -> None:
     text = (
-        TRIANGLE + "v 1 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl a\nf 1/1 2/2 3/3\n"
-        "usemtl b\nf 1 2 4\nf 1 2 4 3\nusemtl a\nf 2/2 4/1 3/3\n"
+        "mtllib ab.mtl\n" + TRIANGLE + "v 1 1 0\nvt 0 0\nvt 1 0\nvt 0 1\n"
+        "usemtl a\nf 1/1 2/2 3/3\nusemtl b\nf 1 2 4\nf 1 2 4 3\nusemtl a\nf 2/2 4/1 3/3\n"
     )
+    _write(tmp_path / "ab.mtl", "newmtl a\nnewmtl b\n")
     mesh = read_mesh(_write(tmp_path / "a.obj", text))
     np.testing.assert_array_equal(
         mesh.faces, [[0, 1, 2], [0, 1, 3], [0, 1, 3], [0, 3, 2], [1, 3, 2]]
