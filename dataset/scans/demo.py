@@ -9,10 +9,12 @@ be "+y" and "+z" if they are there.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from dataset.scans.scan import CM_PER_UNIT, Scan, folder_tree, mesh_files, safe_ids
+from dataset.splits import SPLITS
 from render.errors import ScanError
 
 METADATA_NAME = "metadata.json"
@@ -39,28 +41,37 @@ def _scan(folder: Path, scan_id: str) -> Scan:
         metadata = json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
         if not isinstance(metadata, dict):
             raise ScanError(f"expected an object, got {type(metadata).__name__}")
-        unit = metadata.get("unit")
-        if unit is not None and unit not in CM_PER_UNIT:
-            raise ScanError(f"expected unit {', '.join(CM_PER_UNIT)}, got {unit!r}")
+        unit = _choice(metadata, "unit", CM_PER_UNIT)
+        subject = metadata.get("subject", scan_id)
+        if not isinstance(subject, str) or not subject.strip():
+            raise ScanError(f"expected subject to be a name, got {subject!r}")
+        subject.encode("utf-8")  # half of a surrogate pair is JSON, but has no hash
         for key, value in FRAME.items():
             if metadata.get(key, value) != value:
                 raise ScanError(f"expected {key} {value}, got {metadata[key]!r}")
         return Scan(
             scan_id=scan_id,
-            subject=str(metadata.get("subject", scan_id)),
+            subject=subject.strip(),
             mesh_path=_mesh_path(folder, metadata),
             unit_cm=None if unit is None else CM_PER_UNIT[unit],
             joints_path=_joints_path(folder, metadata),
-            split=metadata.get("split"),
+            split=_choice(metadata, "split", SPLITS),
             metadata=metadata,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Scan(
             scan_id=scan_id,
             subject=scan_id,
             mesh_path=folder,
             problem=f"{folder / METADATA_NAME}: {error}",
         )
+
+
+def _choice(metadata: dict[str, Any], key: str, allowed: Iterable[str]) -> str | None:
+    value = metadata.get(key)
+    if value is None or (isinstance(value, str) and value in allowed):
+        return value
+    raise ScanError(f"expected {key} {', '.join(allowed)}, got {value!r}")
 
 
 def _inside(folder: Path, name: object) -> Path:

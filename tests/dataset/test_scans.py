@@ -86,12 +86,18 @@ def test_demo_folders_say_subject_unit_and_split(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", '{"unit": "foot"}', '{"mesh": "../../secret.obj"}', '{"mesh": 3}', '{"up": "+z"}'],
-)
+    [
+        "{", "[]", "[" * 100_000, '{"unit": "foot"}', '{"unit": ["m"]}', '{"unit": {}}',
+        '{"mesh": "../../secret.obj"}', '{"mesh": 3}', '{"mesh": "a\\u0000b"}', '{"joints": [1]}',
+        '{"up": "+z"}', '{"subject": 7}', '{"subject": null}', '{"subject": " "}',
+        '{"subject": "\\ud800"}', '{"split": "holdout"}', '{"split": 1}', '{"split": ["val"]}',
+    ],
+)  # fmt: skip
 def test_a_bad_demo_folder_is_listed_with_its_problem(tmp_path: Path, text: str) -> None:
     put(tmp_path / "bad" / "mesh.obj")
     put(tmp_path / "bad" / "metadata.json", text)
     (scan,) = find_scans(tmp_path)
+    assert isinstance(scan.subject, str) and scan.split is None
     with pytest.raises(ScanError, match="metadata.json: "):
         load_scan(scan)
 
