@@ -139,7 +139,8 @@ class DigitisationNetwork(nn.Module):
             transforms: batched similarities.
 
         Returns:
-            Per part network (B, P, 6, height, width) float32 encoded normals.
+            Per part network (B, P, 6, height, width) float32 encoded normals; 0 for parts that
+            are left out.
         """
         guide = low_normal[:, :3].detach()
         normals: dict[str, Tensor] = {}
@@ -151,8 +152,11 @@ class DigitisationNetwork(nn.Module):
                 ],
                 dim=2,
             )
-            predicted = self.part_normal[name](crops.flatten(0, 1))
-            normals[name] = predicted.unflatten(0, (-1, len(PARTS_OF_NETWORK[name])))
+            # Parts that are left out would enter the batch statistics.
+            present = transforms.present[:, list(PARTS_OF_NETWORK[name])].to(crops.device)
+            normals[name] = crops.new_zeros(*crops.shape[:2], NORMAL_CHANNELS, *crops.shape[3:])
+            if present.any():
+                normals[name][present] = self.part_normal[name](crops[present])
         return normals
 
     def refine(self, low: LowMaps, normal: Tensor) -> FullMaps:
