@@ -36,7 +36,7 @@ def phase_steps(phase: PhaseConfig, steps_per_epoch: int) -> int:
 
 
 class FrozenAnswers:
-    """What the frozen networks said of samples, kept in half precision by key.
+    """What the frozen networks said of samples, kept by key, all but depth in half precision.
 
     Every sample is answered on its own, so that what is kept does not depend on which
     samples came together.
@@ -48,7 +48,7 @@ class FrozenAnswers:
 
     def __init__(self, network: DigitisationNetwork, limit_bytes: int = 4 << 30) -> None:
         self._network = network
-        item_bytes = 2 * (6 * 65 + 3) * network.resolution.low**2
+        item_bytes = (2 * (6 * 65 + 1) + 4 * 2) * network.resolution.low**2
         self._limit = limit_bytes // item_bytes
         self._kept: dict[tuple[int, int], tuple[LowMaps, Tensor]] = {}
 
@@ -62,14 +62,14 @@ class FrozenAnswers:
                 low, normal = frozen_maps(
                     self._network, batch.image[index : index + 1], batch.transforms.item(index)
                 )
-                halves = [each.half() for each in (low.normal, low.depth, low.mask_logit)]
-                answer = LowMaps(*halves), normal.half()
+                kept = LowMaps(low.normal.half(), low.depth, low.mask_logit.half())
+                answer = kept, normal.half()
                 if len(self._kept) < self._limit:
                     self._kept[key] = answer
             answers.append(answer)
         low = LowMaps(
             torch.cat([low.normal for low, _ in answers]).float(),
-            torch.cat([low.depth for low, _ in answers]).float(),
+            torch.cat([low.depth for low, _ in answers]),
             torch.cat([low.mask_logit for low, _ in answers]).float(),
         )
         return low, torch.cat([normal for _, normal in answers]).float()
