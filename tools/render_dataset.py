@@ -94,8 +94,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dataset.existing_shards import existing_set
     from dataset.scans import find_scans
-    from dataset.synthesis import Synthesis, existing_set, scan_set_lists
+    from dataset.synthesis import Synthesis, scan_set_lists
     from dataset.synthesis_config import SynthesisConfig
 
     config = SynthesisConfig(

@@ -1,0 +1,102 @@
+"""What an output folder holds already, and what of it can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dataset.scans import Scan
+from dataset.shard_codec import ShardError
+from dataset.shard_index import (
+    INDEX_NAME,
+    SCANS_FOLDER,
+    SHARD_SUFFIX,
+    SPLITS_FOLDER,
+    ShardEntry,
+    ShardIndex,
+    file_digest,
+    read_index,
+    shard_path,
+)
+from dataset.shard_reader import ShardReader
+from dataset.shard_writer import PARTIAL_SUFFIX
+from dataset.synthesis_config import SynthesisConfig
+
+
+def existing_set(
+    out: Path, config: SynthesisConfig, overwrite: bool, partial: bool = False
+) -> ShardIndex:
+    """Return the index of what stands in the output folder; an empty one for a new folder.
+
+    Args:
+        out: the folder.
+        config: what is to be rendered.
+        overwrite: whether a set of another config may be replaced.
+        partial: whether only a few scans of the set will be rendered.
+
+    Raises:
+        ShardError: the folder is not ours to write in, or the set was made otherwise.
+    """
+    identity = config.identity()
+    empty = ShardIndex(config=identity, seed=config.seed, tool_version="")
+    if not out.exists():
+        return empty
+    if not out.is_dir():
+        raise ShardError(f"{out}: expected a folder for the shard set, found a file")
+    if (out / INDEX_NAME).is_file():
+        index = read_index(out)
+        found: Mapping[str, Any] | None = index.config
+    else:
+        ours = {SCANS_FOLDER, SPLITS_FOLDER, INDEX_NAME + PARTIAL_SUFFIX}
+        strange = sorted(path.name for path in out.iterdir() if path.name not in ours)
+        if strange:
+            raise ShardError(
+                f"{out}: expected an empty folder or a shard set, found {strange[0]} "
+                f"and no {INDEX_NAME}"
+            )
+        index, found = empty, _config_of_some_shard(out)
+    if found is None or found == identity:
+        return index
+    if overwrite and not partial:
+        return empty
+    name = next(
+        key for key in sorted(identity | dict(found)) if identity.get(key) != found.get(key)
+    )
+    advice = "--overwrite without --only and --limit" if overwrite else "--overwrite"
+    raise ShardError(
+        f"{out}: expected a shard set made with {name} = {identity.get(name)}, found one made "
+        f"with {found.get(name)} (give another --out, or {advice} to render it again)"
+    )
+
+
+def _config_of_some_shard(out: Path) -> dict[str, Any] | None:
+    for path in sorted((out / SCANS_FOLDER).glob(f"*{SHARD_SUFFIX}")):
+        try:
+            with ShardReader(path) as reader:
+                return reader.config
+        except ShardError:
+            continue
+    return None
+
+
+def complete_entry(
+    root: Path, scan: Scan, identity: Mapping[str, Any], needs_mesh: bool, known: ShardEntry | None
+) -> ShardEntry | None:
+    """Return the index entry of a scan's shard if it can be kept, else None."""
+    path = shard_path(root, scan.scan_id)
+    try:
+        with ShardReader(path) as reader:
+            if reader.config != identity or reader.subject != scan.subject:
+                return None
+            if needs_mesh and not reader.has_mesh:
+                return None
+            views = reader.view_count
+    except ShardError:
+        return None
+    if known is not None and known.bytes == path.stat().st_size:
+        return known
+    size, digest = file_digest(path)
+    return ShardEntry(
+        scan_id=scan.scan_id, subject=scan.subject, views=views, bytes=size, sha256=digest
+    )
