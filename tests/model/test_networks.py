@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
+from torch.nn import BatchNorm2d, functional
 
 from model.blocks import bounded
 from model.config import ModelConfig
 from model.networks import LowMaps, build_network, count_parameters
-from model.parts import PART_NETWORKS
+from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution, crop_parts
 from model.samples import Batch
 from model.windows import HALO, Windows, draw_windows
 from render.camera import Camera
@@ -58,6 +58,35 @@ def test_part_networks_send_no_gradient_into_the_low_resolution_normals(
     sum(values.sum() for values in parts.values()).backward()  # type: ignore[union-attr]
     assert all(parameter.grad is None for parameter in network.low_normal.parameters())
     assert network.part_normal["face"].head.weight.grad is not None
+
+
+def test_absent_parts_stay_out_of_the_batch_statistics(scene_batch: Batch) -> None:
+    first, second = build_network(TINY, seed=0).train(), build_network(TINY, seed=0).train()
+    guide = torch.rand(2, 6, 16, 16, generator=torch.Generator().manual_seed(0))
+    # Both people have all parts but the feet; the second of them has no arms either.
+    transforms = scene_batch.transforms
+    present = transforms.present.clone()
+    present[:, list(PARTS_OF_NETWORK["foot"])] = False
+    present[1, list(PARTS_OF_NETWORK["arm"])] = False
+    fewer = dataclasses.replace(transforms, present=present)
+    found = first.predict_parts(scene_batch.image, guide, fewer)
+    alone = second.predict_parts(scene_batch.image[:1], guide[:1], transforms.item(0))
+    both = second.predict_parts(scene_batch.image, guide, transforms)
+    assert torch.allclose(found["arm"][0], alone["arm"][0], atol=1e-5)
+    assert torch.allclose(found["leg"], both["leg"], atol=1e-5)
+    assert not found["arm"][1].any() and not found["foot"].any()
+    untouched = [m for m in first.part_normal["foot"].modules() if isinstance(m, BatchNorm2d)]
+    assert all(module.num_batches_tracked == 0 for module in untouched)
+
+
+def test_all_parts_present_give_what_the_network_gives_of_all_crops(scene_batch: Batch) -> None:
+    network, size = build_network(TINY, seed=0), Resolution(128)
+    guide = torch.rand(2, 6, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = network.predict_parts(scene_batch.image, guide, scene_batch.transforms)["leg"]
+    frames = (scene_batch.image, guide[:, :3])
+    crops = [crop_parts(frame, scene_batch.transforms, "leg", size) for frame in frames]
+    expected = network.part_normal["leg"](torch.cat(crops, dim=2).flatten(0, 1))
+    assert torch.equal(found.flatten(0, 1), expected)
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state() -> None:

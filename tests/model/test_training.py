@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from model.networks import build_network
 from model.objectives import FrozenAnswers, PhaseObjective, frozen_maps, learning_rate
 from model.predict import Predictor
 from model.samples import Batch, DrawSchedule, ViewDataset, mirror_view, reduce_image
-from model.training import RunOptions, TrainingError, train
+from model.training import Progress, RunOptions, TrainingError, plan, train
 from render.camera import NORMALISATION_DIVISOR
 from tests.scenes import write_person
 from tools.render_dataset import main as render_dataset
@@ -51,13 +53,25 @@ def tiny_config(steps: int, **changes: object) -> TrainConfig:
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
 
-def test_a_network_overfits_one_view(shards: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def single_view(tmp_path: Path) -> Path:
+    """Three rendered people in one view each, one of them for training."""
+    for seed in range(3):
+        write_person(tmp_path / "scans", f"person{seed}", seed=seed)
+    shards = tmp_path / "shards"
+    options = ["--scans", str(tmp_path / "scans"), "--out", str(shards), "--jobs", "1"]
+    assert render_dataset([*options, "--resolution", "128", "--angles", "0", "0", "10"]) == 0
+    return shards
+
+
+def test_a_network_overfits_one_view(single_view: Path, tmp_path: Path) -> None:
     still = AugmentConfig(colour=1.0, mirror=0.0)
     loss = dataclasses.replace(PRESETS["lite"].loss, smooth_l1_beta=0.02)
-    config = tiny_config(150, augment=still, loss=loss)
-    one_view = ViewDataset(shards, "train", 128, augment=None, seed=0)
-    view = one_view.view(0)
-    model = train(config, RunOptions(shards=shards, out=tmp_path / "run", accelerator="cpu"))
+    config = tiny_config(100, augment=still, loss=loss)
+    data = ViewDataset(single_view, "train", 128, augment=None, seed=0)
+    assert len(data) == 1
+    view = data.view(0)
+    model = train(config, RunOptions(shards=single_view, out=tmp_path / "run", accelerator="cpu"))
     prediction = Predictor(load_checkpoint(model)).predict(view.image, view.joints)
     person = view.ray_distance[0] > 0
     overlap = (prediction.maps.mask & person).sum() / (prediction.maps.mask | person).sum()
@@ -69,33 +83,93 @@ def test_a_network_overfits_one_view(shards: Path, tmp_path: Path) -> None:
     assert error < 3.0
 
 
-@pytest.mark.parametrize("stop_in_phase", [1, 2])
-def test_a_resumed_run_comes_to_the_same_weights(
-    shards: Path, tmp_path: Path, stop_in_phase: int
-) -> None:
-    config = tiny_config(10, refiner_variants=2, refiner_window=96)
-    whole = train(config, RunOptions(shards=shards, out=tmp_path / "whole", accelerator="cpu"))
+def crash() -> None:
+    raise RuntimeError("power cut")
 
-    class Stopped(Exception):
-        pass
+
+def press_ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+RESUMED = {"refiner_variants": 2, "refiner_window": 96}
+
+
+@pytest.fixture(scope="module")
+def whole_run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of ten steps a phase without a stop."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    options = RunOptions(shards=shards, out=out, accelerator="cpu")
+    return train(tiny_config(10, **RESUMED), options)
+
+
+@pytest.mark.parametrize(
+    ("stop", "stop_in_phase", "saved_step"),
+    [(crash, 1, 6), (crash, 2, 6), (press_ctrl_c, 1, 8), (press_ctrl_c, 2, 8)],
+)
+def test_a_resumed_run_comes_to_the_same_weights(
+    shards: Path,
+    whole_run: Path,
+    tmp_path: Path,
+    stop: Callable[[], None],
+    stop_in_phase: int,
+    saved_step: int,
+) -> None:
+    config = tiny_config(10, **RESUMED)
 
     def stop_midway(batches, phase, start, end):  # type: ignore[no-untyped-def]
         for number, batch in enumerate(batches):
             if phase == stop_in_phase and number == 7:
-                raise Stopped
+                stop()
             yield batch
 
-    from model.training import Progress
-
     options = RunOptions(shards=shards, out=tmp_path / "cut", accelerator="cpu", resume=True)
-    with pytest.raises(Stopped):
+    with pytest.raises((RuntimeError, KeyboardInterrupt)):
         train(config, options, Progress(batches=stop_midway))
     state = load_checkpoint(tmp_path / "cut" / "last.ckpt").state
-    assert state is not None and state.phase == stop_in_phase and 0 < state.step < 10
+    # A crash goes back to what was saved every fifth of the phase, in whole passes.
+    assert state is not None and (state.phase, state.step) == (stop_in_phase, saved_step)
     resumed = train(config, options)
-    first = load_checkpoint(whole).network.state_dict()
+    first = load_checkpoint(whole_run).network.state_dict()
     second = load_checkpoint(resumed).network.state_dict()
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
+
+
+def test_long_phases_are_saved_by_the_clock(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.training.SAVE_SECONDS", 0.0)
+
+    def stop_at_once(batches, phase, start, end):  # type: ignore[no-untyped-def]
+        yield next(iter(batches))
+        crash()
+
+    options = RunOptions(shards=shards, out=tmp_path, accelerator="cpu")
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tiny_config(10), options, Progress(batches=stop_at_once))
+    state = load_checkpoint(tmp_path / "last.ckpt").state
+    assert state is not None and (state.phase, state.step) == (1, 1)
+
+
+def test_views_without_any_part_are_refused_and_some_without_are_counted(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = np.ones((4, 12), dtype=bool)
+    present[1:, 0] = False
+    monkeypatch.setattr(ViewDataset, "present_parts", lambda self: present)
+    said: list[str] = []
+    options = RunOptions(shards=shards, out=tmp_path / "run", accelerator="cpu")
+    plan(tiny_config(2), options, Progress(message=said.append))
+    assert said[0].startswith("warning: 3 of 4 training views lack body parts")
+    present[:] = False
+    with pytest.raises(TrainingError, match="expected joints that fix the body parts"):
+        plan(tiny_config(2), options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_parts_of_views_are_those_their_joints_fix(shards: Path) -> None:
+    data = ViewDataset(shards, "train", 128, augment=None, seed=0)
+    expected = [data[[(0, index)]].transforms.present[0].tolist() for index in range(len(data))]
+    assert data.present_parts().tolist() == expected
 
 
 def test_phase_2_changes_the_refiner_alone_batch_statistics_included(
@@ -140,7 +214,7 @@ def test_kept_answers_are_those_of_the_frozen_networks(shards: Path) -> None:
     low, normal = answers(batch)
     fresh_low, fresh_normal = frozen_maps(network, batch.image, batch.transforms)
     assert torch.allclose(normal, fresh_normal, atol=2e-3)
-    assert torch.allclose(low.depth, fresh_low.depth, atol=2e-3)
+    assert torch.allclose(low.depth, fresh_low.depth, atol=1e-5)
     again, _ = answers(data[[(2, 1), (1, 0)]])
     assert torch.equal(again.depth, low.depth)
 
