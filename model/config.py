@@ -55,12 +55,14 @@ class LossConfig:
         alpha: weight of L1 and smooth L1.
         beta: weight of 1 - SSIM and of the consistency term.
         gamma: weight of the mask's cross entropy.
+        balanced_normals: L1 of normals weighs person and background alike, instead of by area.
         smooth_l1_beta: where smooth L1 turns from square to linear, network units.
     """
 
     alpha: float = 0.85
     beta: float = 0.15
     gamma: float = 0.15
+    balanced_normals: bool = False
     smooth_l1_beta: float = 1.0
 
 
@@ -89,10 +91,13 @@ class AugmentConfig:
     Attributes:
         colour: lowest factor of brightness, contrast and saturation, drawn in [colour, 1].
         mirror: probability of a left-right mirrored sample.
+        background: probability of the background of another view, where the shards keep
+            person and background apart (`render-dataset --composite on-read`).
     """
 
     colour: float = 0.7
     mirror: float = 0.5
+    background: float = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +151,7 @@ PRESETS: dict[Preset, TrainConfig] = {
         model=ModelConfig(
             resolution=512, part_width=8, depth_width=8, refiner_width=8, residual_depth=True
         ),
-        loss=LossConfig(smooth_l1_beta=0.05),
+        loss=LossConfig(balanced_normals=True, smooth_l1_beta=0.05),
         phase1=PhaseConfig(steps=900, learning_rate=5e-3, restart_epochs=None),
         phase2=PhaseConfig(steps=200, learning_rate=5e-3, restart_epochs=None),
         batch_size=4,

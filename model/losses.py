@@ -60,8 +60,19 @@ def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 
 def normal_map_loss(predicted: Tensor, target: Tensor, config: LossConfig) -> Tensor:
-    """Return alpha L1 + beta (1 - SSIM) of each item, (B,) (one summand of equation 8)."""
-    absolute = (predicted.float() - target).abs().flatten(1).mean(-1)
+    """Return alpha L1 + beta (1 - SSIM) of each item, (B,) (one summand of equation 8).
+
+    With `balanced_normals`, L1 is the mean of its means over the person and over the
+    background: on the low-resolution frame nine tenths are background, and plain L1 holds
+    predictions at 0 until the person is told from it with certainty.
+    """
+    difference = (predicted.float() - target).abs().mean(1)
+    person = (target > 0).any(1).float()
+    weight = torch.full_like(person, 1.0 / person[0].numel())
+    if config.balanced_normals:
+        for pixels in (person, 1.0 - person):
+            weight = torch.where(pixels > 0, 0.5 / pixels.sum((1, 2), keepdim=True), weight)
+    absolute = (difference * weight).sum((1, 2)) / weight.sum((1, 2))
     return config.alpha * absolute + config.beta * (1.0 - structural_similarity(predicted, target))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,37 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dataset.joints import MIRRORED_JOINTS
-from dataset.shards import ShardError, ShardSet, ViewRef
+from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
 from model.config import AugmentConfig
 from model.encoding import encode_depth, encode_image
 from model.parts import PartTransforms, fit_parts, normalise_joints, stack_transforms
+from render.compositing import composite
 
 RELIABLE_PERSON = 1
 """Mask value of a person pixel whose surfaces are both reliable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """Person and background apart, so that other rooms can be put behind the person.
+
+    Attributes:
+        person: (R, R, 3) uint8 sRGB, premultiplied.
+        coverage: (R, R) uint8.
+        background: (R, R, 3) uint8 sRGB.
+    """
+
+    person: NDArray[np.uint8]
+    coverage: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+
+    def mirrored(self) -> Layers:
+        """Return the layers left-right mirrored."""
+        return Layers(
+            person=self.person[:, ::-1],
+            coverage=self.coverage[:, ::-1],
+            background=self.background[:, ::-1],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +61,14 @@ class ViewArrays:
         ray_distance: (2, R, R) float32, front and back, normalised units, 0 = background.
         reliable: (R, R) bool.
         joints: (31, 3) float32 pixels of the R frame and confidence.
+        layers: what the image was composed of, where the shards keep it (`--composite on-read`).
     """
 
     image: NDArray[np.uint8]
     ray_distance: NDArray[np.float32]
     reliable: NDArray[np.bool_]
     joints: NDArray[np.float32]
+    layers: Layers | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +129,14 @@ def reduce_image(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
 
 
+def _read_layers(reader: ShardReader, view: int, factor: int) -> Layers:
+    return Layers(
+        person=reduce_image(reader.read("person/front", view), factor),
+        coverage=reduce_image(reader.read("coverage", view)[..., None], factor)[..., 0],
+        background=reduce_image(reader.read("background/pixels", view), factor),
+    )
+
+
 def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
     """Read one view at the working resolution.
 
@@ -117,9 +151,16 @@ def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
         )
         mask = reader.read("mask", view.view)[pick, pick]
         joints = np.array(reader.read("joints/2d", view.view), dtype=np.float32)
+        layers = None
+        if shards.config.get("composite") == "on-read":
+            layers = _read_layers(reader, view.view, factor)
     joints[:, :2] /= factor
     return ViewArrays(
-        image=image, ray_distance=depth, reliable=mask == RELIABLE_PERSON, joints=joints
+        image=image,
+        ray_distance=depth,
+        reliable=mask == RELIABLE_PERSON,
+        joints=joints,
+        layers=layers,
     )
 
 
@@ -133,6 +174,7 @@ def mirror_view(arrays: ViewArrays) -> ViewArrays:
         ray_distance=arrays.ray_distance[:, :, ::-1],
         reliable=arrays.reliable[:, ::-1],
         joints=joints,
+        layers=arrays.layers.mirrored() if arrays.layers is not None else None,
     )
 
 
@@ -208,7 +250,7 @@ class ViewDataset(Dataset[Batch]):
         self._seed = seed
         self._variants: int | None = None
         self._cache: dict[int, ViewArrays] = {}
-        view_bytes = resolution * resolution * (3 + 2 * 4 + 1)
+        view_bytes = resolution * resolution * (3 + 2 * 4 + 1 + 3 + 1 + 3)
         self._cache_limit = cache_bytes // view_bytes
 
     def __len__(self) -> int:
@@ -240,6 +282,15 @@ class ViewDataset(Dataset[Batch]):
                     rows.append(fitted.present.numpy())
         return np.stack(rows)
 
+    def _in_another_room(self, arrays: ViewArrays, rng: np.random.Generator) -> ViewArrays:
+        """Return the view before the background of a random other one, where layers are kept."""
+        other = self.view(int(rng.integers(len(self)))).layers
+        if arrays.layers is None or other is None:
+            return arrays
+        room = other.background if rng.random() < 0.5 else other.background[:, ::-1]
+        image = composite(arrays.layers.person, arrays.layers.coverage, room)
+        return replace(arrays, image=image)
+
     def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
         """Return the batch of the given (pass, view number) pairs."""
         if self._variants is not None:
@@ -253,6 +304,8 @@ class ViewDataset(Dataset[Batch]):
                 lowest = self._augment.colour
                 if rng.random() < self._augment.mirror:
                     arrays = mirror_view(arrays)
+                if rng.random() < self._augment.background:
+                    arrays = self._in_another_room(arrays, rng)
             samples.append(arrays)
             images.append(jitter_colours(arrays.image, lowest, rng))
         return to_batch(samples, images, tuple(draws))

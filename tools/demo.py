@@ -85,6 +85,8 @@ def demo_steps(out: Path, seed: int) -> list[Step]:
             arguments=[
                 *("--scans", str(scans), "--out", str(shards)),
                 *("--resolution", str(RESOLUTION), "--store-mesh", "all"),
+                # Training may then put any of the rooms behind any of the people.
+                *("--composite", "on-read"),
             ],
         ),
         Step(

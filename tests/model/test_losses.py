@@ -35,6 +35,21 @@ def test_normal_loss_of_constants_is_by_hand() -> None:
     assert normal_map_loss(ones, half, CONFIG).tolist() == pytest.approx([expected] * 2, abs=1e-4)
 
 
+def test_balanced_normal_loss_weighs_person_and_background_alike() -> None:
+    target = torch.zeros(2, 6, 16, 16)
+    target[0, :, :4, :4] = 0.5
+    predicted = target.clone()
+    predicted[0, :, :4, :4] += 0.2
+    predicted[:, :, 8:] += 0.1
+    alone = LossConfig(alpha=1.0, beta=0.0, balanced_normals=True)
+    # Item 0: half of 0.2, and half of 0.1 on 128 of 240 pixels. Item 1 is background alone.
+    expected = [0.5 * 0.2 + 0.5 * 0.1 * 128 / 240, 0.05]
+    assert normal_map_loss(predicted, target, alone).tolist() == pytest.approx(expected, rel=1e-5)
+    plain = LossConfig(alpha=1.0, beta=0.0)
+    by_area = [(0.2 * 16 + 0.1 * 128) / 256, 0.05]
+    assert normal_map_loss(predicted, target, plain).tolist() == pytest.approx(by_area, rel=1e-5)
+
+
 def flat_scene(size: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
     target = torch.zeros(1, 2, size, size)
     target[..., 4:12, 4:12] = torch.tensor([1.9, 2.1]).view(1, 2, 1, 1)

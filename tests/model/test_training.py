@@ -253,6 +253,24 @@ def test_mirroring_twice_is_nothing_and_swaps_sides(shards: Path) -> None:
     assert mirrored.ray_distance[0, row, 127 - column] == view.ray_distance[0, row, column]
 
 
+def test_people_are_put_before_the_rooms_of_other_views(tmp_path: Path) -> None:
+    write_person(tmp_path / "scans", "a", seed=1)
+    write_person(tmp_path / "scans", "b", seed=2)
+    write_person(tmp_path / "scans", "c", seed=3)
+    options = ["--scans", str(tmp_path / "scans"), "--out", str(tmp_path / "shards")]
+    options += ["--resolution", "128", "--angles", "-10", "10", "20", "--jobs", "1"]
+    assert render_dataset([*options, "--composite", "on-read"]) == 0
+    always = AugmentConfig(colour=1.0, mirror=0.0, background=1.0)
+    data = ViewDataset(tmp_path / "shards", "train", 128, augment=always, seed=0)
+    view = data.view(0)
+    assert view.layers is not None
+    images = torch.stack([data[[(number, 0)]].image[0] for number in range(8)])
+    solid = torch.from_numpy(view.layers.coverage == 255)
+    empty = torch.from_numpy(view.layers.coverage == 0)
+    spread = images.amax(0) - images.amin(0)
+    assert spread[:, solid].max() == 0 and spread[:, empty].mean() > 0.1
+
+
 def test_images_are_reduced_by_the_mean_of_blocks() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, 2)
     # (0 + 1 + 4 + 5) / 4 = 2.5, rounded up.
