@@ -57,7 +57,7 @@ def test_part_networks_send_no_gradient_into_the_low_resolution_normals(
     parts = network.predict_parts(scene_batch.image, low.normal, scene_batch.transforms)
     sum(values.sum() for values in parts.values()).backward()  # type: ignore[union-attr]
     assert all(parameter.grad is None for parameter in network.low_normal.parameters())
-    assert network.part_normal["face"].head.weight.grad is not None
+    assert network.part_normal["face"].head.weight.grad is not None  # type: ignore[union-attr]
 
 
 def test_absent_parts_stay_out_of_the_batch_statistics(scene_batch: Batch) -> None:
