@@ -152,7 +152,7 @@ PRESETS: dict[Preset, TrainConfig] = {
             resolution=512, part_width=8, depth_width=8, refiner_width=8, residual_depth=True
         ),
         loss=LossConfig(balanced_normals=True, smooth_l1_beta=0.05),
-        phase1=PhaseConfig(steps=900, learning_rate=5e-3, restart_epochs=None),
+        phase1=PhaseConfig(steps=900, learning_rate=1e-2, restart_epochs=None),
         phase2=PhaseConfig(steps=200, learning_rate=5e-3, restart_epochs=None),
         batch_size=4,
         parts_every=3,

@@ -48,7 +48,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tiny_config(steps: int, **changes: object) -> TrainConfig:
-    phase = PhaseConfig(steps=steps, learning_rate=5e-3, restart_epochs=None)
+    phase = PhaseConfig(steps=steps, learning_rate=1e-2, restart_epochs=None)
     config = TrainConfig(model=TINY, phase1=phase, phase2=phase, batch_size=2)
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
@@ -67,7 +67,7 @@ def single_view(tmp_path: Path) -> Path:
 def test_a_network_overfits_one_view(single_view: Path, tmp_path: Path) -> None:
     still = AugmentConfig(colour=1.0, mirror=0.0)
     loss = dataclasses.replace(PRESETS["lite"].loss, smooth_l1_beta=0.02)
-    config = tiny_config(100, augment=still, loss=loss)
+    config = tiny_config(150, augment=still, loss=loss)
     data = ViewDataset(single_view, "train", 128, augment=None, seed=0)
     assert len(data) == 1
     view = data.view(0)
