@@ -173,11 +173,18 @@ class DigitisationNetwork(nn.Module):
             depth = depth + functional.interpolate(low.depth, scale_factor=8, mode="bilinear")
         return FullMaps(normal, bounded(depth, DEPTH_CEILING), output[:, 2:])
 
-    def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
-        """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
+    def predict_first_phase(
+        self, image: Tensor, transforms: PartTransforms
+    ) -> tuple[LowMaps, Tensor]:
+        """Return what the refiner starts from: low-resolution maps and (B, 6, R, R) normals."""
         low = self.predict_low(image)
         crops = self.predict_parts(image, low.normal, transforms)
         normal, _ = blend_parts(crops, transforms, self.resolution)
+        return low, normal
+
+    def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
+        """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
+        low, normal = self.predict_first_phase(image, transforms)
         return low, self.refine(low, normal)
 
     def phase_modules(self, phase: int) -> list[nn.Module]:

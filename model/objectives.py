@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model.config import PhaseConfig, TrainConfig
 from model.losses import phase1_loss, phase2_loss
 from model.networks import DigitisationNetwork, LowMaps
-from model.parts import PartTransforms, blend_parts
+from model.parts import PartTransforms
 from model.samples import Batch
 from model.windows import draw_windows
 
@@ -79,11 +79,8 @@ class FrozenAnswers:
 def frozen_maps(
     network: DigitisationNetwork, image: Tensor, transforms: PartTransforms
 ) -> tuple[LowMaps, Tensor]:
-    """Return what phase 2 starts from: the low-resolution maps and the blended normals."""
-    low = network.predict_low(image)
-    parts = network.predict_parts(image, low.normal, transforms)
-    normal, _ = blend_parts(parts, transforms, network.resolution)
-    return low, normal
+    """Return `predict_first_phase` without gradients: what phase 2 trains on."""
+    return network.predict_first_phase(image, transforms)
 
 
 class PhaseObjective(nn.Module):

@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from model.encoding import decode_image, normals_from_depth
 from model.networks import DigitisationNetwork, person_mask
-from model.parts import blend_parts
 from model.samples import Batch
 
 DEPTH_RANGE = (1.2, 2.8)
@@ -31,9 +30,7 @@ def training_picture(network: DigitisationNetwork, batch: Batch, phase: int) -> 
     """
     size = batch.image.shape[-1]
     transforms = batch.transforms.item(0)
-    low = network.predict_low(batch.image[:1])
-    parts = network.predict_parts(batch.image[:1], low.normal, transforms)
-    normal, _ = blend_parts(parts, transforms, network.resolution)
+    low, normal = network.predict_first_phase(batch.image[:1], transforms)
     depth, logit = low.depth, low.mask_logit
     if phase == 2:
         full = network.refine(low, normal)

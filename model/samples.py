@@ -129,12 +129,26 @@ def reduce_image(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
 
 
-def _read_layers(reader: ShardReader, view: int, factor: int) -> Layers:
-    return Layers(
-        person=reduce_image(reader.read("person/front", view), factor),
-        coverage=reduce_image(reader.read("coverage", view)[..., None], factor)[..., 0],
-        background=reduce_image(reader.read("background/pixels", view), factor),
+def picked_pixels(factor: int) -> slice:
+    """Return which rows and columns stand for blocks of factor x factor pixels."""
+    return slice(max(factor // 2 - 1, 0), None, factor)
+
+
+def _read_image(
+    reader: ShardReader, view: int, factor: int, layered: bool
+) -> tuple[NDArray[np.uint8], Layers | None]:
+    """Return the reduced image, and its layers where the shard keeps them (read once)."""
+    if not layered:
+        return reduce_image(reader.read("image/front", view), factor), None
+    person, coverage, background = (
+        reader.read(name, view) for name in ("person/front", "coverage", "background/pixels")
     )
+    layers = Layers(
+        person=reduce_image(person, factor),
+        coverage=reduce_image(coverage[..., None], factor)[..., 0],
+        background=reduce_image(background, factor),
+    )
+    return reduce_image(composite(person, coverage, background), factor), layers
 
 
 def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
@@ -143,17 +157,15 @@ def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
     Depth, mask and normals are never averaged: one pixel of each block is taken.
     """
     factor = reduction_factor(shards.resolution, resolution)
-    pick = slice(max(factor // 2 - 1, 0), None, factor)
+    pick = picked_pixels(factor)
+    layered = shards.config.get("composite") == "on-read"
     with shards.open(view.scan_id) as reader:
-        image = reduce_image(reader.read("image/front", view.view), factor)
+        image, layers = _read_image(reader, view.view, factor, layered)
         depth = np.stack(
             [reader.read(f"depth/{side}", view.view)[pick, pick] for side in ("front", "back")]
         )
         mask = reader.read("mask", view.view)[pick, pick]
         joints = np.array(reader.read("joints/2d", view.view), dtype=np.float32)
-        layers = None
-        if shards.config.get("composite") == "on-read":
-            layers = _read_layers(reader, view.view, factor)
     joints[:, :2] /= factor
     return ViewArrays(
         image=image,

@@ -30,7 +30,7 @@ from eval.report import PackedPictures, SampleId, pack_pictures
 from eval.surfaces import Surface
 from model.meshing import DepthMaps
 from model.predict import Predictor
-from model.samples import reduction_factor
+from model.samples import picked_pixels, reduction_factor
 from render.camera import Camera
 from tools.baselines import (
     Baselines,
@@ -110,7 +110,7 @@ def baseline_methods(baselines: Baselines, resolution: int) -> dict[str, Reconst
 
     def mask_of(reader: ShardReader, view: int) -> NDArray[np.bool_]:
         factor = reduction_factor(reader.resolution, resolution)
-        pick = slice(max(factor // 2 - 1, 0), None, factor)
+        pick = picked_pixels(factor)
         return person_mask(reader, view)[pick, pick]
 
     def flat_card(reader: ShardReader, view: int) -> Reconstruction:
