@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from model.conventions import RULES, Convention, Rules
 from model.parts import Resolution
-
-Convention = Literal["paper", "released"]
-"""`paper`: how this toolkit trains. `released`: what the authors' checkpoint expects."""
 
 Preset = Literal["paper", "lite"]
 
@@ -25,7 +23,7 @@ class ModelConfig:
         residual_depth: depth heads predict offsets, the low-resolution one from the centre
             plane of the body and the refiner's from the enlarged low-resolution depth, which
             takes fewer steps to learn; False predicts absolute depths, as published.
-        convention: see `Convention`.
+        convention: see `model.conventions`.
     """
 
     resolution: int = 2048
@@ -45,6 +43,11 @@ class ModelConfig:
         for name in ("part_width", "depth_width", "refiner_width"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name}: expected 2 or more, got {getattr(self, name)}")
+
+    @property
+    def rules(self) -> Rules:
+        """What the convention decides."""
+        return RULES[self.convention]
 
 
 @dataclass(frozen=True, kw_only=True)

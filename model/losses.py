@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from model.config import LossConfig
 from model.encoding import interior, normals_from_depth
-from model.networks import FullMaps, LowMaps
-from model.parts import PARTS_OF_NETWORK, Resolution, crop_parts
+from model.networks import WHOLE, FullMaps, LowMaps
+from model.part_crops import crop_parts
+from model.parts import PARTS_OF_NETWORK, Resolution
 from model.precision import float32_region
 from model.samples import Batch
 
@@ -163,6 +164,9 @@ def phase1_loss(
     full_normal = normals_from_depth(batch.depth, resolution.full)
     part_losses = []
     for network, predicted in crops.items():
+        if network == WHOLE:
+            part_losses.append(normal_map_loss(predicted[:, 0], full_normal, config).mean())
+            continue
         target = crop_parts(full_normal, batch.transforms, network, resolution)
         losses = normal_map_loss(predicted.flatten(0, 1), target.flatten(0, 1), config)
         present = batch.transforms.present[:, list(PARTS_OF_NETWORK[network])].to(losses.device)

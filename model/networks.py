@@ -22,14 +22,9 @@ from model.blocks import (
 )
 from model.config import ModelConfig
 from model.encoding import centre_plane_depth
-from model.parts import (
-    PART_NETWORKS,
-    PARTS_OF_NETWORK,
-    PartTransforms,
-    Resolution,
-    blend_parts,
-    crop_parts,
-)
+from model.part_crops import blend_parts, crop_parts
+from model.part_fitting import PartTransforms
+from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution
 
 NORMAL_CHANNELS = 6
 """Three of the front, three of the back."""
@@ -85,16 +80,11 @@ class DigitisationNetwork(nn.Module):
     """All networks of the method.
 
     Args:
-        config: widths and resolution. Only the `paper` convention is run by this class.
-
-    Raises:
-        ValueError: another convention.
+        config: widths, resolution and convention.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        if config.convention != "paper":
-            raise ValueError(f"convention: expected paper, got {config.convention}")
         self.config = config
         self.resolution = Resolution(config.resolution)
         self.part_normal = nn.ModuleDict(
@@ -143,6 +133,10 @@ class DigitisationNetwork(nn.Module):
             are left out.
         """
         guide = low_normal[:, :3].detach()
+        if self.config.rules.enlarged_guide:
+            guide = functional.interpolate(
+                guide.float(), size=image.shape[-2:], mode="bilinear", align_corners=False
+            )
         normals: dict[str, Tensor] = {}
         for name in PART_NETWORKS:
             crops = torch.cat(
@@ -159,15 +153,25 @@ class DigitisationNetwork(nn.Module):
                 normals[name][present] = self.part_normal[name](crops[present])
         return normals
 
+    def masked_low_depth(self, low: LowMaps) -> Tensor:
+        """Return the (B, 2, h, h) depth that the refiner reads: the person's, and background."""
+        background = low.depth.new_tensor(self.config.rules.background).view(1, 2, 1, 1)
+        return torch.where(person_mask(low.mask_logit), low.depth, background)
+
+    def silhouette(self, full: FullMaps) -> Tensor:
+        """Return where the person is on the full frame, (B, 1, R, R) bool."""
+        if self.config.rules.silhouette_in_depth:
+            return full.depth[:, :1] < full.depth[:, 1:]
+        return person_mask(full.mask_logit)
+
     def refine(self, low: LowMaps, normal: Tensor) -> FullMaps:
         """Raise the depth maps to full resolution (section 4.3).
 
         Args:
-            low: low-resolution maps; their depth is multiplied by the thresholded mask.
+            low: low-resolution maps.
             normal: (B, 6, R, R) blended normals.
         """
-        masked = low.depth * person_mask(low.mask_logit)
-        output = self.refiner(masked, normal)
+        output = self.refiner(self.masked_low_depth(low), normal)
         depth = output[:, :2]
         if self.config.residual_depth:
             depth = depth + functional.interpolate(low.depth, scale_factor=8, mode="bilinear")

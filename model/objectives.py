@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model.config import PhaseConfig, TrainConfig
 from model.losses import phase1_loss, phase2_loss
 from model.networks import DigitisationNetwork, LowMaps
-from model.parts import PartTransforms
+from model.part_fitting import PartTransforms
 from model.samples import Batch
 from model.windows import draw_windows
 

@@ -13,7 +13,7 @@ from model.checkpoint import LoadedModel
 from model.encoding import camera_normals_from_encoded, decode_depth, encode_image
 from model.meshing import MINIMUM_THICKNESS, DepthMaps, largest_component
 from model.networks import person_mask
-from model.parts import fit_parts, normalise_joints, stack_transforms
+from model.part_fitting import fit_parts, normalise_joints, stack_transforms
 from model.samples import reduce_image, reduction_factor
 
 

@@ -22,7 +22,7 @@ from dataset.joints import MIRRORED_JOINTS
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
 from model.config import AugmentConfig
 from model.encoding import encode_depth, encode_image
-from model.parts import PartTransforms, fit_parts, normalise_joints, stack_transforms
+from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
 from render.compositing import composite
 
 RELIABLE_PERSON = 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dataset.joints import JOINT_INDEX
 from model.encoding import encode_depth, encode_image
-from model.parts import fit_parts, normalise_joints, stack_transforms
+from model.part_fitting import fit_parts, normalise_joints, stack_transforms
 from model.samples import Batch
 from render.camera import Camera
 

@@ -13,7 +13,8 @@ from torch.nn import BatchNorm2d, functional
 from model.blocks import bounded
 from model.config import ModelConfig
 from model.networks import LowMaps, build_network, count_parameters
-from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution, crop_parts
+from model.part_crops import crop_parts
+from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution
 from model.samples import Batch
 from model.windows import HALO, Windows, draw_windows
 from render.camera import Camera

@@ -11,7 +11,8 @@ from torch import Tensor
 from model.blocks import Refiner
 from model.config import LossConfig
 from model.losses import depth_losses, structural_similarity
-from model.parts import PART_NETWORKS, Resolution, blend_parts, crop_parts, crop_weights
+from model.part_crops import blend_parts, crop_parts, crop_weights
+from model.parts import PART_NETWORKS, Resolution
 from model.precision import float32_region
 from model.samples import Batch
 

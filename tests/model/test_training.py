@@ -24,7 +24,8 @@ from model.config import (
 )
 from model.networks import build_network
 from model.objectives import FrozenAnswers, PhaseObjective, frozen_maps, learning_rate
-from model.parts import PART_NETWORKS, Resolution, blend_parts, crop_parts
+from model.part_crops import blend_parts, crop_parts
+from model.parts import PART_NETWORKS, Resolution
 from model.predict import Predictor
 from model.samples import Batch, DrawSchedule, ViewDataset, mirror_view, reduce_image
 from model.training import Progress, RunOptions, TrainingError, plan, train
