@@ -6,7 +6,8 @@ are point lights without falloff, so that a rig is as bright at a hand as at the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -49,27 +50,25 @@ class LightRig:
     exposure: float = 1.0
 
 
-def draw_rig(name: RigName, rng: np.random.Generator) -> LightRig:
-    """Draw a light rig.
+def draw_rig(
+    name: RigName, rng: np.random.Generator, distance: float = CAMERA_DISTANCE
+) -> LightRig:
+    """Draw a light rig around the middle of the scan.
 
     Args:
         name: "paper": fixed ambient light and 90 diffuse lights around the body, intensity and
             colour random (section 5.1 of the paper); "key": one strong light, one weak
             one, a little highlight; "soft": an even sky; "none": the unlit colours.
         rng: source of randomness.
+        distance: of the camera from the middle of the scan, normalised units.
 
     Raises:
         ValueError: no such rig.
     """
-    if name == "paper":
-        return _paper_rig(rng)
-    if name == "key":
-        return _key_rig(rng)
-    if name == "soft":
-        return _soft_rig(rng)
-    if name == "none":
-        return LightRig(np.ones(3), np.zeros((0, 3)), np.zeros((0, 3)))
-    raise ValueError(f"rig: expected one of {', '.join(RIG_NAMES)}, got {name!r}")
+    if name not in _DRAWN:
+        raise ValueError(f"rig: expected one of {', '.join(RIG_NAMES)}, got {name!r}")
+    rig = _DRAWN[name](rng)
+    return replace(rig, diffuse_positions=rig.diffuse_positions - np.array([0.0, 0.0, distance]))
 
 
 def shade(
@@ -94,8 +93,10 @@ def shade(
     rows, columns = _bounds(coloured | (mask > 0))
     known: NDArray[np.bool_] = np.asarray(mask[rows, columns] > 0)
     albedo = side.albedo[rows, columns]
-    rays = _rays(camera, rows, columns)[known]
+    rays = camera.rays(rows, columns, np.float32)[known]
+    origins = camera.ray_origins(rows, columns, np.float32)
     points = rays * side.ray_distance[rows, columns][known][:, None]
+    points += np.broadcast_to(origins, (*known.shape, 3))[known]
     diffuse, highlight = _light_points(points, side.normal[rows, columns][known], rays, rig)
     light = np.zeros((*known.shape, 3), dtype=np.float32)
     light[known] = diffuse
@@ -182,13 +183,25 @@ def _soft_rig(rng: np.random.Generator) -> LightRig:
     return _balanced(directions, colours, rng.uniform(0.9, 1.05))
 
 
+def _no_rig(rng: np.random.Generator) -> LightRig:
+    return LightRig(np.ones(3), np.zeros((0, 3)), np.zeros((0, 3)))
+
+
+_DRAWN: dict[str, Callable[[np.random.Generator], LightRig]] = {
+    "paper": _paper_rig,
+    "key": _key_rig,
+    "soft": _soft_rig,
+    "none": _no_rig,
+}
+
+
 def _balanced(
     directions: NDArray[np.float64],
     colours: NDArray[np.float64],
     exposure: float,
     specular_strength: float = 0.0,
 ) -> LightRig:
-    """Scale the lights so that the best lit direction gets the same light in every rig.
+    """Place the lights around the origin; the best lit direction gets the same in every rig.
 
     With the ambient light the sum stays below 1, so that hardly a pixel is clipped.
     """
@@ -196,7 +209,7 @@ def _balanced(
     peak = (np.maximum(samples @ directions.T, 0.0) @ colours).max()
     return LightRig(
         ambient=np.full(3, _AMBIENT),
-        diffuse_positions=directions * LIGHT_RADIUS - np.array([0.0, 0.0, CAMERA_DISTANCE]),
+        diffuse_positions=directions * LIGHT_RADIUS,
         diffuse_colours=colours * (_PEAK / peak),
         specular_strength=specular_strength,
         exposure=float(exposure),
@@ -264,17 +277,6 @@ def _light_points(
             powers = np.where(cosines > 0.0, mirrored ** np.float32(rig.shininess), 0.0)
             highlight[part] = np.float32(rig.specular_strength) * (powers @ colours)
     return diffuse, highlight
-
-
-def _rays(camera: Camera, rows: slice, columns: slice) -> NDArray[np.float32]:
-    """Return the part of `Camera.rays` in float32, without computing the whole."""
-    half = camera.resolution / 2.0
-    x = (np.arange(columns.start, columns.stop) + 0.5 - half) / camera.focal_px
-    y = (half - 0.5 - np.arange(rows.start, rows.stop)) / camera.focal_px
-    across, up = (part.astype(np.float32) for part in np.meshgrid(x, y))
-    rays = np.stack([across, up, np.full_like(across, -1.0)], axis=-1)
-    rays /= np.sqrt(1.0 + across**2 + up**2)[..., None]
-    return rays
 
 
 def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:

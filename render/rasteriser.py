@@ -83,7 +83,7 @@ class Rasteriser:
 
         Args:
             handle: an uploaded mesh.
-            camera: resolution and field of view.
+            camera: resolution, field of view and projection.
             camera_from_mesh: (4, 4) rigid motion (a uniform scale is allowed) from the frame
                 of the mesh to the camera frame.
             sides: "front" leaves the back side out, which is faster.
@@ -171,6 +171,7 @@ class Rasteriser:
                 gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, clip.astype(np.float32))
         gl.glUniform1f(self._uniform(self._surface, "resolution"), float(camera.resolution))
         gl.glUniform1f(self._uniform(self._surface, "focal_px"), float(camera.focal_px))
+        gl.glUniform1i(self._uniform(self._surface, "orthographic"), int(camera.is_orthographic))
 
     def _draw_coverage(
         self, handle: MeshHandle, targets: Targets, box: Box, faces: NDArray[np.uint32] | None
@@ -267,10 +268,14 @@ def _visible_box(
 
 
 def _clip_from_camera(camera: Camera, near: float, far: float) -> NDArray[np.float64]:
-    """Return the (4, 4) perspective matrix with y downwards, so that row 0 is the top row."""
+    """Return the (4, 4) projection with y downwards, so that row 0 is the top row."""
     slope = 2.0 * camera.focal_px / camera.resolution
     matrix = np.zeros((4, 4))
     matrix[0, 0], matrix[1, 1] = slope, -slope
+    if camera.is_orthographic:
+        matrix[2, 2:] = 2.0 / (near - far), (near + far) / (near - far)
+        matrix[3, 3] = 1.0
+        return matrix
     matrix[2, 2] = (near + far) / (near - far)
     matrix[2, 3] = 2.0 * near * far / (near - far)
     matrix[3, 2] = -1.0

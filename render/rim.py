@@ -53,7 +53,7 @@ def find_rim(
         mask: (h, w) bool, pixels of the box whose centre the mesh covers.
     """
     scale = float(np.cbrt(np.linalg.det(np.asarray(camera_from_mesh)[:3, :3])))
-    longest_px = handle.longest_edge * scale / near * camera.focal_px
+    longest_px = handle.longest_edge * scale * float(camera.pixels_per_unit(np.array(near)))
     if len(handle.faces) < _FEW_FACES or longest_px > _LONGEST_PX:
         return Rim(np.ones_like(mask), None)
     binary = mask.astype(np.uint8)
@@ -90,7 +90,7 @@ def _pixel_places(
     matrix = np.asarray(camera_from_mesh, dtype=np.float32)
     x, y, z = positions.T
     across, up, back = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in matrix[:3])
-    factor = np.float32(camera.focal_px) / -back
+    factor = camera.pixels_per_unit(-back)
     centre = np.float32(camera.resolution / 2.0)
     columns = (across * factor + centre).astype(np.int32) - box.left
     rows = (centre - up * factor).astype(np.int32) - box.top

@@ -15,6 +15,7 @@ uniform sampler2DArray colour_textures;
 uniform mat4 camera_from_mesh;
 uniform float resolution;
 uniform float focal_px;
+uniform bool orthographic;
 uniform bool is_back;
 uniform int colour_source;
 uniform uint first_triangle;
@@ -45,13 +46,14 @@ vec3 colour_at(int row) {
     return linear_from_srgb(vec3(bytes4 & 255u, (bytes4 >> 8) & 255u, (bytes4 >> 16) & 255u) / 255.0);
 }
 
-vec3 ray_through(vec2 pixel) {
+// Weights of the second and third corner where the ray of a pixel meets the triangle's plane.
+vec2 weights(vec2 pixel, vec3 corner, vec3 edge_a, vec3 edge_b) {
     vec2 centred = (pixel - 0.5 * resolution) / focal_px;
-    return vec3(centred.x, -centred.y, -1.0);
-}
-
-// Weights of the second and third corner where the ray meets the plane of the triangle.
-vec2 weights(vec3 ray, vec3 corner, vec3 edge_a, vec3 edge_b) {
+    vec3 ray = vec3(centred.x, -centred.y, -1.0);
+    if (orthographic) {
+        corner.xy -= ray.xy;
+        ray.xy = vec2(0.0);
+    }
     vec3 crossed = cross(ray, edge_b);
     float volume = dot(edge_a, crossed);
     volume = abs(volume) < 1e-30 ? 1e-30 : volume;
@@ -74,15 +76,15 @@ void main() {
     vec3 corner = (camera_from_mesh * vec4(fetch3(positions, rows.x), 1.0)).xyz;
     vec3 edge_a = (camera_from_mesh * vec4(fetch3(positions, rows.y), 1.0)).xyz - corner;
     vec3 edge_b = (camera_from_mesh * vec4(fetch3(positions, rows.z), 1.0)).xyz - corner;
-    vec2 exact = weights(ray_through(gl_FragCoord.xy), corner, edge_a, edge_b);
+    vec2 exact = weights(gl_FragCoord.xy, corner, edge_a, edge_b);
     vec2 w = inside(exact);
 
     vec3 colour;
     if (colour_source != VERTEX_COLOURED) {
         vec2 uv = fetch2(uvs, rows.x);
         mat2 uv_edges = mat2(fetch2(uvs, rows.y) - uv, fetch2(uvs, rows.z) - uv);
-        vec2 right = weights(ray_through(gl_FragCoord.xy + vec2(1.0, 0.0)), corner, edge_a, edge_b);
-        vec2 down = weights(ray_through(gl_FragCoord.xy + vec2(0.0, 1.0)), corner, edge_a, edge_b);
+        vec2 right = weights(gl_FragCoord.xy + vec2(1.0, 0.0), corner, edge_a, edge_b);
+        vec2 down = weights(gl_FragCoord.xy + vec2(0.0, 1.0), corner, edge_a, edge_b);
         vec2 at = uv + uv_edges * w;
         // Row 0 of the texture is the top row.
         const vec2 turned = vec2(1.0, -1.0);
@@ -95,8 +97,9 @@ void main() {
     albedo = vec4(srgb_from_linear(colour), reliable ? 1.0 : 0.5);
 
     vec3 position = corner + edge_a * w.x + edge_b * w.y;
-    float ray_distance = length(position);
-    vec3 wanted = position / (is_back ? ray_distance : -ray_distance);
+    float ray_distance = orthographic ? -position.z : length(position);
+    vec3 ray = orthographic ? vec3(0.0, 0.0, -1.0) : position / ray_distance;
+    vec3 wanted = is_back ? ray : -ray;
     vec3 mixed = fetch3(normals, rows.x) * (1.0 - w.x - w.y) + fetch3(normals, rows.y) * w.x
         + fetch3(normals, rows.z) * w.y;
     vec3 normal = mat3(camera_from_mesh) * (reliable ? mixed : -mixed);

@@ -49,6 +49,29 @@ def test_the_centre_of_the_scan_stands_one_unit_in_front_of_the_camera() -> None
     np.testing.assert_allclose(moved, [[0.0, 0.0, -1.0]])
 
 
+def test_pitch_brings_the_head_nearer_and_roll_turns_the_picture_counter_clockwise() -> None:
+    head = np.array([[0.0, 0.3, 0.0]])
+    from_above = transform_points(camera_from_normalised(pitch_deg=30.0), head)
+    np.testing.assert_allclose(from_above, [[0.0, 0.3 * np.sqrt(0.75), -0.85]], atol=1e-12)
+    rolled = transform_points(camera_from_normalised(roll_deg=90.0), head)
+    np.testing.assert_allclose(rolled, [[-0.3, 0.0, -1.0]], atol=1e-12)
+
+
+def test_the_scan_turns_by_yaw_then_pitch_then_roll_and_stands_at_the_distance() -> None:
+    # The nose at +z: yaw 90 to +x, pitch about x leaves it there, roll 90 to +y.
+    nose = np.array([[0.0, 0.0, 0.1]])
+    pose = camera_from_normalised(90.0, 40.0, 90.0, distance=1.5)
+    np.testing.assert_allclose(transform_points(pose, nose), [[0.0, 0.1, -1.5]], atol=1e-12)
+    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(pose) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("bad", [{"fov_deg": 180.0}, {"projection": "fisheye"}, {"resolution": 0}])
+def test_cameras_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(bad))}: expected"):
+        Camera(**{"resolution": 8, **bad})  # type: ignore[arg-type]
+
+
 def test_normalisation_centres_on_area_and_makes_the_largest_coordinate_1_over_2_8() -> None:
     # A 2 x 1 rectangle, one half of it cut into many triangles: area counts, vertices do not.
     vertices = np.array([[0, 0, 0], [2, 0, 0], [2, 1, 0], [0, 1, 0], [0.5, 0, 0]], dtype=float)

@@ -129,6 +129,12 @@ def test_a_rig_survives_being_written_as_arrays() -> None:
     assert back.specular_strength == pytest.approx(rig.specular_strength)
 
 
+def test_a_rig_stands_around_the_scan_wherever_the_camera_is() -> None:
+    near, far = (draw_rig("soft", np.random.default_rng(1), d) for d in (1.0, 2.5))
+    np.testing.assert_allclose(near.diffuse_positions - far.diffuse_positions, [[0, 0, 1.5]] * 48)
+    np.testing.assert_array_equal(near.diffuse_colours, far.diffuse_colours)
+
+
 def test_unknown_rigs_and_missing_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match="paper, key, soft, none"):
         draw_rig("sun", np.random.default_rng(0))  # type: ignore[arg-type]
