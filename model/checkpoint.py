@@ -7,21 +7,31 @@ It is written under a temporary name and renamed when complete.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from model.config import ModelConfig, TrainConfig, config_from_dict, config_to_dict
+from model.config import (
+    PHASES,
+    ModelConfig,
+    Phase,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+)
 from model.networks import DigitisationNetwork
-from render.errors import UserInputError
+from render.errors import OutputError, UserInputError
 
 FORMAT = "2k2k-toolkit checkpoint"
 SCHEMA = 1
 
-FINISHED, LAST = "model.ckpt", "last.ckpt"
-"""Checkpoints in a run folder: the finished model, and where training stands."""
+FINISHED, LAST, BEST = "model.ckpt", "last.ckpt", "best.ckpt"
+"""Checkpoints in a run folder: the finished model, where training stands, and the weights of
+the lowest validation loss of the phase under way."""
 
 
 class CheckpointError(UserInputError):
@@ -30,17 +40,31 @@ class CheckpointError(UserInputError):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """Where a run stands.
+    """Where a run stands: with the weights, all that the steps to come depend on.
 
     Attributes:
-        phase: 1 or 2.
+        phase: the phase under way.
         step: optimiser steps done in this phase.
-        optimizer: the optimiser's state.
+        shards_digest: of the shard set.
+        optimizer: the optimiser's state; empty behind the last step.
+        scaler: state of the loss scaling of 16-mixed, else empty.
+        average: averaged weights of the phase and how many steps they average, where they are.
+        best: lowest validation loss of the phase so far.
+        stale: validations since then.
     """
 
-    phase: int
+    phase: Phase
     step: int
+    shards_digest: str
     optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+    average: dict[str, Any] | None
+    best: float | None
+    stale: int
+
+    def __post_init__(self) -> None:
+        if self.phase not in PHASES:
+            raise ValueError(f"phase: expected one of {', '.join(PHASES)}, got {self.phase!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +92,13 @@ def save_checkpoint(
     shards: str,
     state: TrainState | None = None,
 ) -> None:
-    """Write a checkpoint; `state` makes it one that training can resume from."""
+    """Write a checkpoint; `state` makes it one that training can resume from.
+
+    A checkpoint that was there stays whole until the new one is.
+
+    Raises:
+        OutputError: the file cannot be written, for lack of space or rights.
+    """
     content: dict[str, Any] = {
         "format": FORMAT,
         "schema": SCHEMA,
@@ -78,18 +108,33 @@ def save_checkpoint(
         "network": network.state_dict(),
     }
     if state is not None:
-        content["state"] = {
-            "phase": state.phase,
-            "step": state.step,
-            "optimizer": state.optimizer,
-        }
+        content["state"] = {field.name: getattr(state, field.name) for field in fields(state)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        torch.save(content, temporary)
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+    # torch's zip writer turns what the file raises into a RuntimeError of its own.
+    except (OSError, RuntimeError) as error:
+        kept = "the checkpoint before it is kept" if path.exists() else "there was none before"
+        raise OutputError(
+            f"{path}: expected to write a checkpoint, got: {_system_reason(error)} ({kept})"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _system_reason(error: BaseException) -> str:
+    """Return what the system said, wherever it stands in a chain of exceptions."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0]
 
 
 def find_checkpoint(path: Path, flag: str) -> Path:
@@ -121,6 +166,27 @@ def _names(keys: list[str], most: int = 3) -> str:
     return shown + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
+def tensor_faults(tensors: Mapping[str, Any], expected: Mapping[str, Tensor]) -> str:
+    """Return which tensors are missing, unexpected or of another shape; "" when none is.
+
+    Args:
+        tensors: what a file holds.
+        expected: tensors of the expected names and shapes, such as on the meta device.
+    """
+    misshapen = [
+        f"{key} {tuple(getattr(tensors[key], 'shape', ()))} for {tuple(wanted.shape)}"
+        for key, wanted in expected.items()
+        if key in tensors
+        and (not isinstance(tensors[key], Tensor) or tensors[key].shape != wanted.shape)
+    ]
+    kinds = (
+        ("missing", [key for key in expected if key not in tensors]),
+        ("unexpected", [key for key in tensors if key not in expected]),
+        ("of another shape", misshapen),
+    )
+    return "; ".join(f"{kind} {_names(keys)}" for kind, keys in kinds if keys)
+
+
 def build_with_weights(
     config: ModelConfig, tensors: dict[str, Any], path: Path
 ) -> DigitisationNetwork:
@@ -141,28 +207,10 @@ def build_with_weights(
             f"{path}: expected a configuration that this toolkit runs, "
             f"got one it cannot build ({str(error).splitlines()[0]})"
         ) from error
-    missing = [key for key in expected if key not in tensors]
-    unexpected = [key for key in tensors if key not in expected]
-    misshapen = [
-        f"{key} {tuple(getattr(tensors[key], 'shape', ()))} for {tuple(expected[key].shape)}"
-        for key in expected
-        if key in tensors
-        and (
-            not isinstance(tensors[key], torch.Tensor) or tensors[key].shape != expected[key].shape
-        )
-    ]
-    faults = [
-        f"{title} {_names(keys)}"
-        for title, keys in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", misshapen),
-        )
-        if keys
-    ]
+    faults = tensor_faults(tensors, expected)
     if faults:
         raise CheckpointError(
-            f"{path}: expected the tensors of its own configuration, got {'; '.join(faults)}"
+            f"{path}: expected the tensors of its own configuration, got {faults}"
         )
     network = DigitisationNetwork(config)
     network.load_state_dict(tensors)
@@ -189,7 +237,8 @@ def load_checkpoint(path: Path) -> LoadedModel:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path}: expected a checkpoint of this toolkit, got another torch file"
+            f"{path}: expected a checkpoint of this toolkit, got another torch file "
+            "(import-checkpoint reads the one that the authors released)"
         )
     if content.get("schema") != SCHEMA:
         raise CheckpointError(

@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from dataset.augment import AugmentConfig
 from model.conventions import RULES, Convention, Rules
 from model.parts import Resolution
 
 Preset = Literal["paper", "lite"]
+
+Phase = Literal["1", "2", "finetune"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+"""In the order in which a run goes through them."""
+
+PartScheme = Literal["parts", "whole"]
+"""`parts`: normals by body part, as published. `whole`: one network over the whole frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +32,7 @@ class ModelConfig:
             plane of the body and the refiner's from the enlarged low-resolution depth, which
             takes fewer steps to learn; False predicts absolute depths, as published.
         convention: see `model.conventions`.
+        parts: see `PartScheme`.
     """
 
     resolution: int = 2048
@@ -32,6 +41,7 @@ class ModelConfig:
     refiner_width: int = 32
     residual_depth: bool = False
     convention: Convention = "paper"
+    parts: PartScheme = "parts"
 
     def __post_init__(self) -> None:
         for name in ("resolution", "part_width", "depth_width", "refiner_width"):
@@ -40,6 +50,8 @@ class ModelConfig:
         Resolution(self.resolution)
         if self.convention not in get_args(Convention):
             raise ValueError(f"convention: expected paper or released, got {self.convention!r}")
+        if self.parts not in get_args(PartScheme):
+            raise ValueError(f"parts: expected parts or whole, got {self.parts!r}")
         for name in ("part_width", "depth_width", "refiner_width"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name}: expected 2 or more, got {getattr(self, name)}")
@@ -87,20 +99,54 @@ class PhaseConfig:
     restart_epochs: int | None = 5
 
 
+FINE_TUNING = PhaseConfig(epochs=10, learning_rate=1e-5, restart_epochs=None)
+"""All networks together, from trained ones: a tenth of the rate of the phases before."""
+
+WINDOW_MULTIPLE, LEAST_WINDOW = 8, 96
+"""Windows lie on the low-resolution grid; the halo takes 32 pixels of each border."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Random changes of training samples.
+class OptimiserConfig:
+    """How gradients become steps.
 
     Attributes:
-        colour: lowest factor of brightness, contrast and saturation, drawn in [colour, 1].
-        mirror: probability of a left-right mirrored sample.
-        background: probability of the background of another view, where the shards keep
-            person and background apart (`render-dataset --composite on-read`).
+        betas: Adam's moment decays (paper, section 5).
+        accumulate: batches whose gradients are averaged into one step.
+        clip_norm: largest norm of a step's gradient; None = any.
+        ema_decay: the finished model, and the one that is validated, is the exponential moving
+            average of the weights with this decay a step; None = the last weights.
     """
 
-    colour: float = 0.7
-    mirror: float = 0.5
-    background: float = 0.8
+    betas: tuple[float, float] = (0.9, 0.99)
+    accumulate: int = 1
+    clip_norm: float | None = None
+    ema_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate: expected 1 or more, got {self.accumulate}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm: expected more than 0, got {self.clip_norm}")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(
+                f"ema_decay: expected more than 0 and less than 1, got {self.ema_decay}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """How the networks are computed.
+
+    Attributes:
+        precision: Lightning precision, such as `32-true` or `bf16-mixed`.
+        channels_last: weights and features lie in memory with their channels together.
+        compiled: the networks pass through torch.compile.
+    """
+
+    precision: str = "32-true"
+    channels_last: bool = False
+    compiled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +156,19 @@ class TrainConfig:
     Attributes:
         model: architecture.
         loss: loss weights.
-        phase1, phase2: length and learning rate of each phase.
+        phase1, phase2, finetune: length and learning rate of each phase.
         augment: changes of training samples.
-        batch_size: views a step.
+        optimiser: how gradients become steps.
+        compute: how the networks are computed.
+        batch_size: views a batch, on each device.
         parts_every: phase 1 trains the part networks at every so many steps; the other
             networks, which take no gradient from them, at each.
-        refiner_window: width of the windows phase 2 trains on, pixels; None = whole frames.
+        refiner_window: width of the windows that phase 2 and fine-tuning refine, pixels;
+            None = whole frames.
         refiner_variants: phase 2 takes each view in this many fixed augmentations, so that the
             frozen networks answer each once and are not run again; None = fresh ones each pass.
-        betas: Adam's moment decays (paper, section 5).
-        precision: Lightning precision, such as `32-true` or `bf16-mixed`.
+        patience: a phase ends with its best weights, after so many validations that were no
+            better than the best; None = it ends with its last weights, after all its steps.
         seed: of weights, order and augmentation.
     """
 
@@ -127,13 +176,15 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     phase1: PhaseConfig = field(default_factory=PhaseConfig)
     phase2: PhaseConfig = field(default_factory=PhaseConfig)
+    finetune: PhaseConfig = FINE_TUNING
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     batch_size: int = 2
     parts_every: int = 1
     refiner_window: int | None = None
     refiner_variants: int | None = None
-    betas: tuple[float, float] = (0.9, 0.99)
-    precision: str = "32-true"
+    patience: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -142,10 +193,18 @@ class TrainConfig:
                 "batch_size: expected 2 or more at 128 pixels, where the coarsest features are "
                 f"one pixel and batch norm needs two, got {self.batch_size}"
             )
+        window = self.refiner_window
+        if window is not None and (window % WINDOW_MULTIPLE or window < LEAST_WINDOW):
+            raise ValueError(
+                f"refiner_window: expected a multiple of {WINDOW_MULTIPLE} from {LEAST_WINDOW}, "
+                f"got {window}"
+            )
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience: expected 1 or more, got {self.patience}")
 
-    def phase(self, number: int) -> PhaseConfig:
-        """Return the configuration of phase 1 or 2."""
-        return {1: self.phase1, 2: self.phase2}[number]
+    def phase(self, phase: Phase) -> PhaseConfig:
+        """Return the configuration of a phase."""
+        return {"1": self.phase1, "2": self.phase2, "finetune": self.finetune}[phase]
 
 
 PRESETS: dict[Preset, TrainConfig] = {
@@ -157,6 +216,7 @@ PRESETS: dict[Preset, TrainConfig] = {
         loss=LossConfig(balanced_normals=True, smooth_l1_beta=0.05),
         phase1=PhaseConfig(steps=900, learning_rate=1e-2, restart_epochs=None),
         phase2=PhaseConfig(steps=200, learning_rate=5e-3, restart_epochs=None),
+        finetune=PhaseConfig(steps=200, learning_rate=1e-3, restart_epochs=None),
         batch_size=4,
         parts_every=3,
         refiner_window=224,
@@ -182,12 +242,16 @@ def config_from_dict(values: dict[str, Any]) -> TrainConfig:
         "loss": LossConfig,
         "phase1": PhaseConfig,
         "phase2": PhaseConfig,
+        "finetune": PhaseConfig,
         "augment": AugmentConfig,
+        "optimiser": OptimiserConfig,
+        "compute": ComputeConfig,
     }
     plain = dict(values)
     for name, kind in nested.items():
         plain[name] = kind(**plain[name])
-    plain["betas"] = tuple(plain["betas"])
+    optimiser = plain["optimiser"]
+    plain["optimiser"] = replace(optimiser, betas=tuple(optimiser.betas))
     return TrainConfig(**plain)
 
 

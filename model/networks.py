@@ -20,7 +20,7 @@ from model.blocks import (
     Refiner,
     bounded,
 )
-from model.config import ModelConfig
+from model.config import ModelConfig, Phase
 from model.encoding import centre_plane_depth
 from model.part_crops import blend_parts, crop_parts
 from model.part_fitting import PartTransforms
@@ -39,6 +39,9 @@ HALF_THICKNESS = 0.12
 """Network depth from the centre plane to either side, where residual heads start (7 cm)."""
 
 MASK_THRESHOLD = 0.5
+
+WHOLE = "whole"
+"""Name of the one normal network over the whole frame, where there are no part networks."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class DigitisationNetwork(nn.Module):
         self.part_normal = nn.ModuleDict(
             {
                 name: AttentionUNet(3 + 3, NORMAL_CHANNELS, config.part_width)
-                for name in PART_NETWORKS
+                for name in (PART_NETWORKS if config.parts == "parts" else (WHOLE,))
             }
         )
         self.low_normal = AttentionUNet(3, NORMAL_CHANNELS, config.part_width)
@@ -130,13 +133,15 @@ class DigitisationNetwork(nn.Module):
 
         Returns:
             Per part network (B, P, 6, height, width) float32 encoded normals; 0 for parts that
-            are left out.
+            are left out. With `parts: whole`, `WHOLE` alone, (B, 1, 6, R, R).
         """
         guide = low_normal[:, :3].detach()
-        if self.config.rules.enlarged_guide:
+        if WHOLE in self.part_normal or self.config.rules.enlarged_guide:
             guide = functional.interpolate(
                 guide.float(), size=image.shape[-2:], mode="bilinear", align_corners=False
             )
+        if WHOLE in self.part_normal:
+            return {WHOLE: self.part_normal[WHOLE](torch.cat([image, guide], dim=1))[:, None]}
         normals: dict[str, Tensor] = {}
         for name in PART_NETWORKS:
             crops = torch.cat(
@@ -183,19 +188,24 @@ class DigitisationNetwork(nn.Module):
         """Return what the refiner starts from: low-resolution maps and (B, 6, R, R) normals."""
         low = self.predict_low(image)
         crops = self.predict_parts(image, low.normal, transforms)
-        normal, _ = blend_parts(crops, transforms, self.resolution)
-        return low, normal
+        return low, self.join_parts(crops, transforms)
+
+    def join_parts(self, crops: dict[str, Tensor], transforms: PartTransforms) -> Tensor:
+        """Return the (B, 6, R, R) normals of the frame from those of `predict_parts`."""
+        if WHOLE in crops:
+            return crops[WHOLE][:, 0]
+        return blend_parts(crops, transforms, self.resolution)[0]
 
     def forward(self, image: Tensor, transforms: PartTransforms) -> tuple[LowMaps, FullMaps]:
         """Predict everything from (B, 3, R, R) images in -1..1 and batched similarities."""
         low, normal = self.predict_first_phase(image, transforms)
         return low, self.refine(low, normal)
 
-    def phase_modules(self, phase: int) -> list[nn.Module]:
+    def phase_modules(self, phase: Phase) -> list[nn.Module]:
         """Return the modules that a phase trains; the others stay frozen."""
-        if phase == 1:
-            return [self.part_normal, self.low_normal, self.low_depth]
-        return [self.refiner]
+        first: list[nn.Module] = [self.part_normal, self.low_normal, self.low_depth]
+        second: list[nn.Module] = [self.refiner]
+        return {"1": first, "2": second, "finetune": first + second}[phase]
 
 
 def _start_heads(network: DigitisationNetwork) -> None:

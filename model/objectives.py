@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from model.config import PhaseConfig, TrainConfig
+from model.config import Phase, PhaseConfig, TrainConfig
 from model.losses import phase1_loss, phase2_loss
 from model.networks import DigitisationNetwork, LowMaps
 from model.part_fitting import PartTransforms
@@ -88,15 +88,16 @@ class PhaseObjective(nn.Module):
 
     Args:
         network: all networks; those the phase does not train are frozen.
-        phase: 1 or 2.
+        phase: what to train.
         config: of the run.
     """
 
-    def __init__(self, network: DigitisationNetwork, phase: int, config: TrainConfig) -> None:
+    def __init__(self, network: DigitisationNetwork, phase: Phase, config: TrainConfig) -> None:
         super().__init__()
         self.network = network
         self._phase, self._config = phase, config
-        self._answers = FrozenAnswers(network) if config.refiner_variants is not None else None
+        kept = phase == "2" and config.refiner_variants is not None
+        self._answers = FrozenAnswers(network) if kept else None
         trained = network.phase_modules(phase)
         network.requires_grad_(False)
         for module in trained:
@@ -132,22 +133,33 @@ class PhaseObjective(nn.Module):
             keys: of the samples, in training; none in validation.
             step_seed: of the refiner's windows; None scores whole frames.
             with_parts: False leaves the part networks out of phase 1.
+
+        Fine-tuning minimises equations 8, 9 and 10 together; its terms of equation 10 are
+        those named `refined_`.
         """
         batch = Batch(image, depth, reliable, PartTransforms(*transforms), keys)
-        if self._phase == 1:
-            low = self.network.predict_low(batch.image)
-            crops = None
-            if with_parts:
-                crops = self.network.predict_parts(batch.image, low.normal, batch.transforms)
-            return phase1_loss(low, crops, batch, self._config.loss)
-        return self._refiner_loss(batch, step_seed)
+        if self._phase == "2":
+            if self._answers is not None and batch.keys:
+                low, normal = self._answers(batch)
+            else:
+                low, normal = frozen_maps(self.network, batch.image, batch.transforms)
+            return self._refiner_loss(batch, low, normal, step_seed)
+        low = self.network.predict_low(batch.image)
+        crops = None
+        if with_parts or self._phase == "finetune":
+            crops = self.network.predict_parts(batch.image, low.normal, batch.transforms)
+        terms = phase1_loss(low, crops, batch, self._config.loss)
+        if self._phase == "1" or crops is None:
+            return terms
+        normal = self.network.join_parts(crops, batch.transforms)
+        refined = self._refiner_loss(batch, low, normal, step_seed)
+        return terms | {f"refined_{name}": value for name, value in refined.items()}
 
-    def _refiner_loss(self, batch: Batch, step_seed: int | None) -> dict[str, Tensor]:
+    def _refiner_loss(
+        self, batch: Batch, low: LowMaps, normal: Tensor, step_seed: int | None
+    ) -> dict[str, Tensor]:
+        """Return equation 10 on the whole frames, or on a window of each."""
         network, config = self.network, self._config
-        if self._answers is not None and batch.keys:
-            low, normal = self._answers(batch)
-        else:
-            low, normal = frozen_maps(network, batch.image, batch.transforms)
         depth, reliable, scored = batch.depth, batch.reliable, None
         size = config.refiner_window
         if size is not None and step_seed is not None and size < depth.shape[-1]:

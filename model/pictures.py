@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.config import Phase
 from model.encoding import decode_image, normals_from_depth
 from model.networks import DigitisationNetwork, person_mask
 from model.samples import Batch
@@ -22,7 +23,7 @@ def depth_picture(depth: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def training_picture(network: DigitisationNetwork, batch: Batch, phase: int) -> Tensor:
+def training_picture(network: DigitisationNetwork, batch: Batch, phase: Phase) -> Tensor:
     """Return a (3, 2 R, 4 R) picture of the first item of a batch.
 
     Top row: image, predicted front normals, predicted back normals, predicted front depth.
@@ -32,7 +33,7 @@ def training_picture(network: DigitisationNetwork, batch: Batch, phase: int) -> 
     transforms = batch.transforms.item(0)
     low, normal = network.predict_first_phase(batch.image[:1], transforms)
     depth, logit = low.depth, low.mask_logit
-    if phase == 2:
+    if phase != "1":
         full = network.refine(low, normal)
         depth, logit = full.depth, full.mask_logit
     mask = functional.interpolate(person_mask(logit).float(), size=(size, size))

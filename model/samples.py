@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,57 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dataset.joints import MIRRORED_JOINTS
+from dataset.augment import UNCHANGED, AugmentConfig, Layers, ViewArrays, augment_view
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
-from model.config import AugmentConfig
 from model.encoding import encode_depth, encode_image
 from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
 from render.compositing import composite
 
 RELIABLE_PERSON = 1
 """Mask value of a person pixel whose surfaces are both reliable."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layers:
-    """Person and background apart, so that other rooms can be put behind the person.
-
-    Attributes:
-        person: (R, R, 3) uint8 sRGB, premultiplied.
-        coverage: (R, R) uint8.
-        background: (R, R, 3) uint8 sRGB.
-    """
-
-    person: NDArray[np.uint8]
-    coverage: NDArray[np.uint8]
-    background: NDArray[np.uint8]
-
-    def mirrored(self) -> Layers:
-        """Return the layers left-right mirrored."""
-        return Layers(
-            person=self.person[:, ::-1],
-            coverage=self.coverage[:, ::-1],
-            background=self.background[:, ::-1],
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewArrays:
-    """One view at the working resolution R, before encoding.
-
-    Attributes:
-        image: (R, R, 3) uint8 sRGB.
-        ray_distance: (2, R, R) float32, front and back, normalised units, 0 = background.
-        reliable: (R, R) bool.
-        joints: (31, 3) float32 pixels of the R frame and confidence.
-        layers: what the image was composed of, where the shards keep it (`--composite on-read`).
-    """
-
-    image: NDArray[np.uint8]
-    ray_distance: NDArray[np.float32]
-    reliable: NDArray[np.bool_]
-    joints: NDArray[np.float32]
-    layers: Layers | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +45,17 @@ class Batch:
     reliable: Tensor
     transforms: PartTransforms
     keys: tuple[tuple[int, int], ...] = ()
+
+    def item(self, index: int) -> Batch:
+        """Return one sample as a batch of one."""
+        chosen = slice(index, index + 1)
+        return Batch(
+            self.image[chosen],
+            self.depth[chosen],
+            self.reliable[chosen],
+            self.transforms.item(index),
+            self.keys[chosen],
+        )
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
@@ -176,39 +144,6 @@ def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
     )
 
 
-def mirror_view(arrays: ViewArrays) -> ViewArrays:
-    """Return the left-right mirrored view; the camera's axis is the mirror."""
-    joints = arrays.joints[list(MIRRORED_JOINTS)]
-    known = joints[:, 2] > 0
-    joints[known, 0] = arrays.image.shape[1] - joints[known, 0]
-    return ViewArrays(
-        image=arrays.image[:, ::-1],
-        ray_distance=arrays.ray_distance[:, :, ::-1],
-        reliable=arrays.reliable[:, ::-1],
-        joints=joints,
-        layers=arrays.layers.mirrored() if arrays.layers is not None else None,
-    )
-
-
-def jitter_colours(
-    image: NDArray[np.uint8], lowest: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Return an image in 0..1 with brightness, contrast and saturation scaled by [lowest, 1].
-
-    Args:
-        image: (H, W, 3) uint8.
-        lowest: 1 changes nothing.
-        rng: draws the three factors.
-    """
-    brightness, contrast, saturation = rng.uniform(lowest, 1.0, 3).astype(np.float32)
-    luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    result = image.astype(np.float32) * (brightness / 255.0)
-    grey = result @ luma
-    result = contrast * result + (1.0 - contrast) * grey.mean()
-    grey = contrast * grey + (1.0 - contrast) * grey.mean()
-    return saturation * result + (1.0 - saturation) * grey[..., None]
-
-
 def to_batch(
     samples: list[ViewArrays],
     images: list[NDArray[np.float32]],
@@ -234,7 +169,7 @@ class ViewDataset(Dataset[Batch]):
         root: the shard set.
         split: "train" or "val".
         resolution: working resolution R.
-        augment: changes, or None.
+        augment: changes, or None for none.
         seed: of the augmentation.
         cache_bytes: decoded views kept in memory, at most this much.
 
@@ -258,7 +193,7 @@ class ViewDataset(Dataset[Batch]):
             raise ShardError(f"{root}: expected views in the {split} split, got none")
         reduction_factor(self._shards.resolution, resolution)
         self._resolution = resolution
-        self._augment = augment
+        self._augment = augment or UNCHANGED
         self._seed = seed
         self._variants: int | None = None
         self._cache: dict[int, ViewArrays] = {}
@@ -294,14 +229,10 @@ class ViewDataset(Dataset[Batch]):
                     rows.append(fitted.present.numpy())
         return np.stack(rows)
 
-    def _in_another_room(self, arrays: ViewArrays, rng: np.random.Generator) -> ViewArrays:
-        """Return the view before the background of a random other one, where layers are kept."""
-        other = self.view(int(rng.integers(len(self)))).layers
-        if arrays.layers is None or other is None:
-            return arrays
-        room = other.background if rng.random() < 0.5 else other.background[:, ::-1]
-        image = composite(arrays.layers.person, arrays.layers.coverage, room)
-        return replace(arrays, image=image)
+    def describe(self, index: int) -> str:
+        """Return the scan and the view of a view number, for messages."""
+        view = self._views[index]
+        return f"{view.scan_id} view {view.view}"
 
     def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
         """Return the batch of the given (pass, view number) pairs."""
@@ -309,17 +240,14 @@ class ViewDataset(Dataset[Batch]):
             draws = [(number % self._variants, index) for number, index in draws]
         samples, images = [], []
         for number, index in draws:
-            arrays = self.view(index)
-            lowest = 1.0
-            rng = np.random.default_rng([self._seed, number, index])
-            if self._augment is not None:
-                lowest = self._augment.colour
-                if rng.random() < self._augment.mirror:
-                    arrays = mirror_view(arrays)
-                if rng.random() < self._augment.background:
-                    arrays = self._in_another_room(arrays, rng)
+            arrays, image = augment_view(
+                self.view(index),
+                self._augment,
+                np.random.default_rng([self._seed, number, index]),
+                lambda rng: self.view(int(rng.integers(len(self)))),
+            )
             samples.append(arrays)
-            images.append(jitter_colours(arrays.image, lowest, rng))
+            images.append(image)
         return to_batch(samples, images, tuple(draws))
 
 

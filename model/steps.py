@@ -9,9 +9,10 @@ import time
 from dataclasses import dataclass
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor
 
-from model.config import TrainConfig
+from model.config import Phase, TrainConfig
 from model.networks import DigitisationNetwork
 from model.objectives import PhaseObjective
 from model.samples import Batch, DrawSchedule, ViewDataset, make_loader
@@ -22,13 +23,13 @@ class Estimate:
     """What a phase will take.
 
     Attributes:
-        phase: 1 or 2.
+        phase: the phase.
         steps: optimiser steps to do.
         seconds: of all of them.
         peak_bytes: memory of the process (of the device, where there is one).
     """
 
-    phase: int
+    phase: Phase
     steps: int
     seconds: float
     peak_bytes: int
@@ -57,7 +58,11 @@ def total_loss(terms: dict[str, Tensor]) -> Tensor:
 
 def make_optimizer(objective: PhaseObjective, config: TrainConfig) -> torch.optim.Adam:
     """Return Adam over what a phase trains; the rate is set before each step."""
-    return torch.optim.Adam(objective.trainable(), lr=0.0, betas=config.betas, fused=True)
+    # The fused step undoes the loss scaling of 16-mixed itself, too late for clipping.
+    fused = config.compute.precision != "16-mixed"
+    return torch.optim.Adam(
+        objective.trainable(), lr=0.0, betas=config.optimiser.betas, fused=fused
+    )
 
 
 def _peak_bytes(device: torch.device) -> int:
@@ -71,15 +76,16 @@ def estimate_phase(
     network: DigitisationNetwork,
     config: TrainConfig,
     data: ViewDataset,
-    phase: int,
+    phase: Phase,
     steps: int,
-    device: torch.device,
+    fabric: Fabric,
 ) -> Estimate:
     """Time steps on a copy of the network: one to warm up, a long one and a short one.
 
     In phase 1 the long steps train the part networks too, in phase 2 they run the frozen
     networks on samples that are new.
     """
+    device = fabric.device
     objective = PhaseObjective(copy.deepcopy(network).to(device), phase, config).train()
     optimizer = make_optimizer(objective, config)
     draws = DrawSchedule(len(data), config.batch_size, range(2), seed=config.seed)
@@ -87,7 +93,9 @@ def estimate_phase(
     seconds = []
     for batch, with_parts in ((first, True), (second, True), (second, config.parts_every == 1)):
         start = time.perf_counter()
-        total_loss(objective(*objective_arguments(batch, 0, with_parts))).backward()
+        with fabric.autocast():
+            loss = total_loss(objective(*objective_arguments(batch, 0, with_parts)))
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
@@ -95,13 +103,14 @@ def estimate_phase(
         seconds.append(time.perf_counter() - start)
     long, short = seconds[1:]
     long_steps = -(-steps // config.parts_every)
-    if phase == 2:
+    if phase != "1":
         long_steps = steps
-    if phase == 2 and config.refiner_variants is not None:
-        long_steps = min(steps, config.refiner_variants * len(data) // config.batch_size)
+    if phase == "2" and config.refiner_variants is not None:
+        views_a_step = config.batch_size * config.optimiser.accumulate
+        long_steps = min(steps, config.refiner_variants * len(data) // views_a_step)
     return Estimate(
         phase=phase,
         steps=steps,
-        seconds=long * long_steps + short * (steps - long_steps),
+        seconds=config.optimiser.accumulate * (long * long_steps + short * (steps - long_steps)),
         peak_bytes=_peak_bytes(device),
     )

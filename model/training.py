@@ -1,152 +1,120 @@
-"""Training in two phases (paper, section 4.4), with Lightning Fabric.
+"""Training (paper, section 4.4), with Lightning Fabric.
 
 Phase 1 trains the normal networks and the low-resolution depth network, phase 2 the
-refiner on the frozen rest (frozen means its batch statistics too). A run folder holds
+refiner on the frozen rest (frozen means its batch statistics too), fine-tuning all of them
+together. A run folder holds
 
-* `config.json`: the resolved configuration and the shard set;
+* `config.json`: how to repeat the run: configuration, command lines, versions, shard set;
 * `last.ckpt`: weights and optimiser, from which a resumed run comes to the same weights;
+* `best.ckpt`: the weights of the lowest validation loss of the phase under way;
 * `model.ckpt`: the finished model;
 * `tensorboard/`: curves and pictures.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import time
 from pathlib import Path
 
-import torch
-from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from model.checkpoint import FINISHED, LAST, TrainState
-from model.config import TrainConfig, config_to_dict
+from model.checkpoint import FINISHED, LAST
+from model.config import Phase, TrainConfig
+from model.devices import TrainingError, memory_advice
 from model.interrupts import held_interrupt
-from model.objectives import PhaseObjective, learning_rate, phase_steps
-from model.pictures import training_picture
-from model.runs import Progress, Run, RunOptions, TrainingError
-from model.samples import Batch
-from model.steps import estimate_phase, make_optimizer, objective_arguments, total_loss
+from model.objectives import phase_steps
+from model.phase_trainer import NonFiniteLossError, PhaseTrainer, Validation
+from model.run_record import write_record
+from model.runs import Progress, Run, RunOptions, Step
+from model.steps import estimate_phase
 
 __all__ = ["Progress", "RunOptions", "TrainingError", "plan", "train"]
 
-CONFIG = "config.json"
-SAVES_PER_PHASE = 5
-"""A phase is validated, pictured and saved this often, but not within a pass."""
+VALIDATIONS_PER_PHASE = 5
+"""A phase of so many steps is validated this often, but not within a pass; one of so many
+epochs is validated after each."""
 
 SAVE_SECONDS = 600.0
 """Training is saved at least this often, so that a crash costs no more."""
 
 
-@torch.no_grad()
-def _validate(objective: nn.Module, run: Run) -> dict[str, float]:
-    """Return the mean loss terms over the validation views, whole frames."""
-    data, batch_size = run.validation_data, run.config.batch_size
-    draws = [
-        [(0, index) for index in range(start, min(start + batch_size, len(data)))]
-        for start in range(0, len(data), batch_size)
-    ]
-    sums: dict[str, float] = {}
-    objective.eval()
-    for draw in draws:
-        batch = data[draw].to(run.fabric.device)
-        for name, value in objective(*objective_arguments(batch, None)).items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(draw)
-    objective.train()
-    return {name: value / len(data) for name, value in sums.items()}
+class _Curves:
+    """Curves and pictures of a phase for TensorBoard; nothing without a writer."""
+
+    def __init__(self, writer: SummaryWriter | None, phase: Phase) -> None:
+        self._writer, self._prefix = writer, f"phase {phase}"
+
+    def step(self, terms: dict[str, float], rate: float, step: int) -> None:
+        """Add the loss terms and the learning rate of a step."""
+        if self._writer is None:
+            return
+        self._writer.add_scalar(f"{self._prefix}/learning rate", rate, step)
+        for name, value in terms.items():
+            self._writer.add_scalar(f"{self._prefix}/training/{name}", value, step)
+
+    def validation(self, found: Validation, step: int) -> None:
+        """Add what a validation found."""
+        if self._writer is None:
+            return
+        for name, value in {**found.terms, "total": found.total}.items():
+            self._writer.add_scalar(f"{self._prefix}/validation/{name}", value, step)
+        if found.picture is not None:
+            self._writer.add_image(f"{self._prefix}/first view", found.picture, step)
 
 
-def _report(
-    writer: SummaryWriter | None, objective: nn.Module, run: Run, phase: int, step: int
-) -> None:
-    """Validate; write curves and a picture of the first validation view."""
-    terms = _validate(objective, run)
-    total = sum(terms.values())
-    run.progress.message(f"phase {phase}, step {step}: validation loss {total:.4f}")
-    if writer is None:
-        return
-    for name, value in {**terms, "total": total}.items():
-        writer.add_scalar(f"phase{phase}/validation/{name}", value, step)
-    batch = run.validation_data[[(0, 0)]].to(run.fabric.device)
-    run.network.eval()
-    writer.add_image(f"phase{phase}/first view", training_picture(run.network, batch, phase), step)
-    objective.train()
+def _validation_interval(config: TrainConfig, phase: Phase, run: Run) -> int:
+    steps = config.phase(phase).steps
+    if steps is None:
+        return run.steps_per_epoch
+    return max(run.steps_per_epoch, -(-steps // VALIDATIONS_PER_PHASE))
 
 
-def _train_phase(run: Run, phase: int, start: int, writer: SummaryWriter | None) -> None:
-    config = run.config
-    steps = phase_steps(config.phase(phase), run.steps_per_epoch)
-    interval = max(run.steps_per_epoch, -(-steps // SAVES_PER_PHASE))
-    objective = PhaseObjective(run.network, phase, config).train()
-    optimizer = make_optimizer(objective, config)
-    if start and run.state is not None:
-        optimizer.load_state_dict(run.state.optimizer)
-    # Fabric moves `run.network` to the device, where `objective` keeps sharing it.
-    module, optimizer = run.fabric.setup(objective, optimizer)
-    batches = run.progress.batches(run.loader(phase, range(start, steps)), phase, start, steps)
+def _train_phase(run: Run, phase: Phase, start: int, writer: SummaryWriter | None) -> None:
+    trainer = PhaseTrainer(run, phase, run.state if start else None)
+    curves = _Curves(writer, phase)
+    total = trainer.total_steps
+    interval = _validation_interval(run.config, phase, run)
+    steps = run.progress.steps(run.steps(phase, range(start, total)), phase, start, total)
     saved = time.monotonic()
     with held_interrupt() as interrupt:
-        for step, batch in enumerate(batches, start):
-            rate = learning_rate(config.phase(phase), step, steps, run.steps_per_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            terms = _step(run, module, optimizer, batch, phase, step)
-            if writer is not None:
-                writer.add_scalar(f"phase{phase}/learning rate", rate, step)
-                for name, value in terms.items():
-                    writer.add_scalar(f"phase{phase}/training/{name}", value, step)
+        for step, batches in enumerate(steps, start):
+            terms = _step(trainer, batches, step)
+            curves.step(terms, trainer.rate(step), step)
             done = step + 1
-            report = done % interval == 0 or done == steps
-            if report:
-                _report(writer, module, run, phase, done)
-            if report or interrupt.is_set() or time.monotonic() - saved >= SAVE_SECONDS:
-                optimizer_state = optimizer.state_dict()
-                run.save(LAST, TrainState(phase=phase, step=done, optimizer=optimizer_state))
+            validated = done % interval == 0 or done == total
+            if validated:
+                found = trainer.validate()
+                curves.validation(found, done)
+                run.progress.message(
+                    f"phase {phase}, step {done}: validation loss {found.total:.4f}"
+                )
+                if done == total or trainer.out_of_patience:
+                    run.save(LAST, trainer.finish())
+                    break
+            stopping = run.any_process(interrupt.is_set())
+            if validated or stopping or time.monotonic() - saved >= SAVE_SECONDS:
+                run.save(LAST, trainer.state(done))
                 saved = time.monotonic()
-            if interrupt.is_set():
+            if stopping:
                 run.progress.message(f"phase {phase}, step {done}: saved, --resume continues here")
                 break
 
 
-def _step(
-    run: Run,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    phase: int,
-    step: int,
-) -> dict[str, float]:
-    """Do one optimiser step; returns the loss terms and their total."""
-    step_seed = (run.config.seed * 1_000_003 + step) * 1009 + run.fabric.global_rank
-    with_parts = step % run.config.parts_every == 0
-    terms = module(*objective_arguments(batch.to(run.fabric.device), step_seed, with_parts))
-    loss = total_loss(terms)
-    value = float(loss.detach())
-    if not math.isfinite(value):
+def _step(trainer: PhaseTrainer, batches: Step, step: int) -> dict[str, float]:
+    """Do a step; where the loss is not finite, save the weights from before it and say where."""
+    run, phase = trainer.run, trainer.phase
+    try:
+        terms = trainer.step(batches, step)
+    except NonFiniteLossError as error:
+        run.save(LAST, trainer.state(step))
+        views = ", ".join(run.data(phase).describe(view) for view in error.views)
         raise TrainingError(
-            f"{run.options.out}: expected a finite loss, got {value} at step {step} of "
-            f"phase {phase} (lower the learning rate, or use --precision 32-true)"
-        )
-    optimizer.zero_grad(set_to_none=True)
-    run.fabric.backward(loss)
-    optimizer.step()
-    run.progress.loss(value)
-    return {"total": value} | {name: float(term.detach()) for name, term in terms.items()}
-
-
-def _write_config(run: Run) -> None:
-    content = {
-        "config": config_to_dict(run.config),
-        "shards": run.shards,
-        "phases": list(run.options.phases),
-        "torch": torch.__version__,
-    }
-    target = run.options.out / CONFIG
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, target)
+            f"{run.out}: expected a finite loss, got another at step {step} of phase {phase} on "
+            f"{views} ({LAST} has the weights before it, which --init takes, with a lower "
+            "--learning-rate, --clip-norm or --precision 32-true)"
+        ) from error
+    run.progress.loss(terms["total"])
+    return terms
 
 
 def _check_parts(run: Run) -> None:
@@ -167,30 +135,31 @@ def _check_parts(run: Run) -> None:
 
 def _prepare(
     config: TrainConfig, options: RunOptions, progress: Progress
-) -> tuple[Run, list[tuple[int, int]]]:
+) -> tuple[Run, list[tuple[Phase, int]]]:
     """Return the run and the (phase, first step) still to do; messages say what they take."""
-    found = [name for name in (LAST, FINISHED) if (options.out / name).exists()]
+    run = Run(config, options, progress)
+    found = [name for name in (LAST, FINISHED) if (run.out / name).exists()]
+    # No process writes before all have looked.
+    run.fabric.barrier()
     if found and not (options.resume and LAST in found):
         raise TrainingError(
-            f"{options.out}: expected a new run folder, or one with {LAST} and --resume, "
+            f"{run.out}: expected a new run folder, or one with {LAST} and --resume, "
             f"got one with {' and '.join(found)} (another --out keeps it)"
         )
-    run = Run(config, options, progress)
     starts = [(phase, run.start_step(phase)) for phase in options.phases]
     todo = [(phase, start) for phase, start in starts if start is not None]
-    if todo:
+    if todo and config.model.parts == "parts":
         _check_parts(run)
+    views = config.batch_size * config.optimiser.accumulate * run.fabric.world_size
     for phase, start in todo:
         steps = phase_steps(config.phase(phase), run.steps_per_epoch) - start
-        estimate = estimate_phase(
-            run.network, config, run.data(phase), phase, steps, run.fabric.device
-        )
-        progress.message(
-            f"phase {phase}: {steps} steps of {config.batch_size} views, about "
+        estimate = estimate_phase(run.network, config, run.data(phase), phase, steps, run.fabric)
+        run.progress.message(
+            f"phase {phase}: {steps} steps of {views} views, about "
             f"{estimate.seconds / 60:.1f} minutes, {estimate.peak_bytes / 2**30:.1f} GiB"
         )
     if not todo:
-        progress.message(f"{options.out}: nothing left to do")
+        run.progress.message(f"{run.out}: nothing left to do")
     return run, todo
 
 
@@ -200,7 +169,8 @@ def plan(config: TrainConfig, options: RunOptions, progress: Progress | None = N
     Raises:
         ShardError, CheckpointError, TrainingError: as `train`.
     """
-    _prepare(config, options, progress or Progress())
+    with memory_advice(config):
+        _prepare(config, options, progress or Progress())
 
 
 def train(config: TrainConfig, options: RunOptions, progress: Progress | None = None) -> Path:
@@ -209,7 +179,7 @@ def train(config: TrainConfig, options: RunOptions, progress: Progress | None = 
     Args:
         config: what to learn.
         options: where and how.
-        progress: callbacks.
+        progress: callbacks; of the first process alone.
 
     Returns:
         The path of the finished model.
@@ -217,24 +187,37 @@ def train(config: TrainConfig, options: RunOptions, progress: Progress | None = 
     Raises:
         ShardError: the shard set cannot be used.
         CheckpointError, TrainingError: the run cannot start, resume or go on.
+        OutputError: a checkpoint cannot be written.
         KeyboardInterrupt: Ctrl-C, after the step under way is done and saved.
     """
-    progress = progress or Progress()
-    run, todo = _prepare(config, options, progress)
-    finished = options.out / FINISHED
-    if not todo and finished.is_file():
-        return finished
+    with memory_advice(config):
+        run, todo = _prepare(config, options, progress or Progress())
+        finished = run.out / FINISHED
+        if todo or not finished.is_file():
+            _train_phases(run, todo)
+            run.save(FINISHED, None)
+    run.fabric.barrier()
+    run.progress.message(f"model: {finished}")
+    return finished
+
+
+def _train_phases(run: Run, todo: list[tuple[Phase, int]]) -> None:
     writer = None
-    if run.fabric.global_rank == 0:
-        options.out.mkdir(parents=True, exist_ok=True)
-        _write_config(run)
-        progress.started()
-        writer = SummaryWriter(str(options.out / "tensorboard"))
+    if run.leads:
+        run.out.mkdir(parents=True, exist_ok=True)
+        write_record(
+            run.out,
+            run.config,
+            shards=run.shards,
+            shards_digest=run.shards_digest,
+            phases=run.options.phases,
+            command=run.options.command,
+        )
+        run.progress.started()
+        writer = SummaryWriter(str(run.out / "tensorboard"))
     try:
         for phase, start in todo:
             _train_phase(run, phase, start, writer)
     finally:
         if writer is not None:
             writer.close()
-    run.save(FINISHED, None)
-    return finished

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING
 
 from render.errors import UserInputError
 from tools.cli import EXIT_OK, new_parser, run_command
+from tools.train_config import MOST_SEED, add_config_flags, choose_preset, resolve_config
 
 if TYPE_CHECKING:
-    from model.config import TrainConfig
-    from model.samples import Batch
+    from model.config import Phase, TrainConfig
+    from model.runs import Step
     from model.training import Progress
 
-PAPER_MEMORY_BYTES = 40 << 30
-"""Device memory from which `--preset auto` takes the paper's preset (table 3: 30 GB a batch)."""
-
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-LEAST = {"seed": 0, "max_steps": 1, "batch_size": 1, "devices": 1, "workers": 0}
-MOST_SEED = 2**32 - 1
+LEAST = {"seed": 0, "max_steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "workers": 0}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,23 +28,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = new_parser("train-2k2k", "Train the 2K2K networks on the shards of render-dataset.")
     parser.add_argument("shards", type=Path, help="folder that render-dataset wrote")
     parser.add_argument(
-        "--preset",
-        choices=("auto", "paper", "lite"),
-        default="auto",
-        help="paper: full width at 2048 pixels; lite: narrow, for a processor; "
-        "auto: paper where a CUDA device has the memory, else lite",
-    )
-    parser.add_argument(
-        "--resolution", type=int, help="working resolution, pixels (default: that of the preset)"
-    )
-    parser.add_argument(
-        "--phase", choices=("1", "2", "all"), default="all", help="which phase to train"
+        "--phase",
+        choices=("1", "2", "all", "finetune"),
+        default="all",
+        help="1: normals and low-resolution depth; 2: the refiner, on the frozen rest; all: one "
+        "after the other; finetune: everything together, from trained networks",
     )
     parser.add_argument(
         "--init",
         type=Path,
         metavar="PATH",
-        help="start from the weights of a checkpoint file or run folder",
+        help="start from the weights of a checkpoint file or run folder, keeping its "
+        "architecture and convention",
     )
     parser.add_argument(
         "--out", type=Path, help="run folder (default: runs/ and the date and time)"
@@ -56,14 +47,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in --out (default: runs/latest)"
     )
-    parser.add_argument("--max-steps", type=int, metavar="N", help="steps of each phase")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="views a step")
     parser.add_argument(
         "--accelerator", choices=ACCELERATORS, default="auto", help="what to compute on"
     )
-    parser.add_argument("--devices", type=int, default=1, help="number of devices")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, help="of the networks (default: 32-true)"
+        "--devices", type=int, help="devices of each machine (default: as torchrun says, else 1)"
+    )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        help="machines, each with the same torchrun command and a common file system "
+        "(default: as torchrun says, else 1)",
     )
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that read samples; 0 caches in memory"
@@ -71,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what training would take, and stop"
     )
+    add_config_flags(parser)
     return parser
 
 
@@ -85,49 +80,28 @@ def check_numbers(arguments: argparse.Namespace) -> None:
         raise UserInputError(f"--seed: expected {MOST_SEED} or less, got {arguments.seed}")
 
 
-def choose_preset(requested: str) -> str:
-    """Return the preset's name, for `auto` by the memory of the first CUDA device."""
-    if requested != "auto":
-        return requested
-    import torch
-
-    if torch.cuda.is_available():
-        if torch.cuda.get_device_properties(0).total_memory >= PAPER_MEMORY_BYTES:
-            return "paper"
-    return "lite"
-
-
-def resolve_config(arguments: argparse.Namespace, shard_resolution: int) -> TrainConfig:
-    """Return the preset with the command line's changes.
+def choose_processes(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Return devices a machine and machines: those of the flags, else what torchrun started.
 
     Raises:
-        UserInputError: a flag out of range.
+        UserInputError: the flags contradict torchrun.
     """
-    from model.config import PRESETS, with_resolution
-
-    name = choose_preset(arguments.preset)
-    config = PRESETS[name]  # type: ignore[index]
-    resolution = arguments.resolution
-    if resolution is None:
-        resolution = min(config.model.resolution, shard_resolution)
-    try:
-        config = dataclasses.replace(with_resolution(config, resolution), seed=arguments.seed)
-    except ValueError as error:
-        raise UserInputError(f"--resolution: {error}") from error
-    if arguments.max_steps is not None:
-        phases = {
-            key: dataclasses.replace(getattr(config, key), steps=arguments.max_steps)
-            for key in ("phase1", "phase2")
-        }
-        config = dataclasses.replace(config, **phases)
-    if arguments.batch_size is not None:
-        try:
-            config = dataclasses.replace(config, batch_size=arguments.batch_size)
-        except ValueError as error:
-            raise UserInputError(f"--batch-size: {error}") from error
-    if arguments.precision is not None:
-        config = dataclasses.replace(config, precision=arguments.precision)
-    return config
+    environment = os.environ
+    started = None
+    if "TORCHELASTIC_RUN_ID" in environment:
+        local = int(environment["LOCAL_WORLD_SIZE"])
+        started = local, int(environment["WORLD_SIZE"]) // local
+    default = started or (1, 1)
+    chosen = (
+        default[0] if arguments.devices is None else arguments.devices,
+        default[1] if arguments.nodes is None else arguments.nodes,
+    )
+    if started is not None and chosen != started:
+        raise UserInputError(
+            f"--devices, --nodes: expected {started[0]} and {started[1]} as torchrun started, "
+            f"got {chosen[0]} and {chosen[1]}"
+        )
+    return chosen
 
 
 def point_latest(run: Path) -> None:
@@ -161,9 +135,9 @@ def _progress(out: Path) -> Progress:
 
     from model.training import Progress
 
-    bar: tqdm[Batch] | None = None
+    bar: tqdm[Step] | None = None
 
-    def batches(items: Iterable[Batch], phase: int, start: int, end: int) -> Iterable[Batch]:
+    def steps(items: Iterable[Step], phase: Phase, start: int, end: int) -> Iterable[Step]:
         nonlocal bar
         bar = tqdm(items, desc=f"phase {phase}", initial=start, total=end, unit="step")
         return bar
@@ -174,7 +148,7 @@ def _progress(out: Path) -> Progress:
 
     return Progress(
         message=lambda text: tqdm.write(text),
-        batches=batches,
+        steps=steps,
         loss=show_loss,
         started=lambda: point_latest(out),
     )
@@ -187,44 +161,63 @@ def _run(arguments: argparse.Namespace) -> int:
     check_numbers(arguments)
     shards = ShardSet(arguments.shards)
 
-    from model.checkpoint import LAST, find_checkpoint
-    from model.networks import build_network, count_parameters
+    from model.checkpoint import LAST, find_checkpoint, load_checkpoint
     from model.training import RunOptions, plan, train
 
-    config = resolve_config(arguments, shards.resolution)
+    devices, nodes = choose_processes(arguments)
     out = choose_out(arguments.out, arguments.resume)
     init = None if arguments.init is None else find_checkpoint(arguments.init, "--init")
-    if arguments.phase == "2" and init is None and not (arguments.resume and (out / LAST).exists()):
+    going_on = arguments.resume and (out / LAST).exists()
+    if arguments.phase in ("2", "finetune") and init is None and not going_on:
+        needed = "phase 1" if arguments.phase == "2" else "both phases"
         raise UserInputError(
-            "--phase 2: expected the networks of phase 1 from --init or --resume, got neither"
+            f"--phase {arguments.phase}: expected the networks of {needed} from --init or "
+            "--resume, got neither"
         )
-    millions = count_parameters(build_network(config.model, 0)) / 1e6
-    views = len(shards.views("train"))
-    print(
-        f"preset {choose_preset(arguments.preset)} at {config.model.resolution} pixels: "
-        f"{millions:.1f} million parameters, {views} training views; run folder {out}",
-        flush=True,
-    )
+    architecture = None if init is None else load_checkpoint(init).config.model
+    config = resolve_config(arguments, shards.resolution, architecture)
     options = RunOptions(
         shards=arguments.shards,
         out=out,
-        phases=(1, 2) if arguments.phase == "all" else (int(arguments.phase),),
+        phases=("1", "2") if arguments.phase == "all" else (arguments.phase,),
         accelerator=arguments.accelerator,
-        devices=arguments.devices,
+        devices=devices,
+        nodes=nodes,
         workers=arguments.workers,
         resume=arguments.resume,
         init=init,
+        command=("train-2k2k", *arguments.command_line),
     )
+    progress = _progress(out)
+    if int(os.environ.get("RANK", 0)) == 0:
+        print(_headline(arguments, config, len(shards.views("train")), out), flush=True)
     if arguments.dry_run:
-        plan(config, options, _progress(out))
+        plan(config, options, progress)
     else:
-        print(f"model: {train(config, options, _progress(out))}")
+        train(config, options, progress)
     return EXIT_OK
+
+
+def _headline(arguments: argparse.Namespace, config: TrainConfig, views: int, out: Path) -> str:
+    from model.networks import build_network, count_parameters
+
+    millions = count_parameters(build_network(config.model, 0)) / 1e6
+    source = (
+        f"preset {choose_preset(arguments.preset)}"
+        if arguments.config is None
+        else f"configuration of {arguments.config}"
+    )
+    return (
+        f"{source} at {config.model.resolution} pixels: {millions:.1f} million parameters, "
+        f"{views} training views; run folder {out}"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(build_parser(), _run, argv)
+    parser = build_parser()
+    parser.set_defaults(command_line=sys.argv[1:] if argv is None else argv)
+    return run_command(parser, _run, argv)
 
 
 if __name__ == "__main__":
