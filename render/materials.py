@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import warnings
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from render.errors import ScanError
 from render.mesh import DEFAULT_GREY
+
+LOGGER = logging.getLogger(__name__)
+
+KEPT_PIXELS = 8192**2
+"""What a worker has room for: 200 MB, and as much again with mip maps on the GPU.
+
+A view of 2048 pixels shows a person on 1800 rows, of which such an atlas has several texels each.
+"""
+
+MOST_PIXELS = 16384**2
+"""The largest texture of real scans; while it is decoded it takes 1.1 GB, 2.2 GB with alpha.
+
+A file of a few kilobytes can claim any size, so that larger ones are refused by their header.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,37 +94,60 @@ def inside(root: Path, folder: Path, name: str, named_in: Path) -> Path:
 
 
 def read_texture(path: Path, named_in: Path) -> NDArray[np.uint8]:
-    """Decode a PNG, JPEG or other image.
-
-    Returns:
-        (H, W, 3) uint8 sRGB, row 0 at the top; an alpha channel is dropped.
+    """Decode an image file (see `decode_texture`).
 
     Raises:
-        ScanError: the file is missing or is no whole image; the message names both files.
+        ScanError: the file is missing, too large or no whole image; the message names it.
     """
     if not path.is_file():
         raise ScanError(f"{named_in}: expected the texture {path}, found no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return np.array(image.convert("RGB"))
-    except Image.DecompressionBombError:
-        # Scan textures of 16384 x 16384 are real; OpenCV's own limit is 2^30 pixels.
-        return _read_huge(path)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise ScanError(f"{path}: expected an image as texture, got: {error}") from error
+    return decode_texture(path, str(path))
 
 
-def _read_huge(path: Path) -> NDArray[np.uint8]:
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+def decode_texture(source: Path | BinaryIO, name: str) -> NDArray[np.uint8]:
+    """Decode a PNG, JPEG or other image.
+
+    Args:
+        source: a file, or its content.
+        name: what messages call it.
+
+    Returns:
+        (H, W, 3) uint8 sRGB, row 0 at the top; an alpha channel is dropped. One of more than
+        `KEPT_PIXELS` is reduced by halves, with a warning.
+
+    Raises:
+        ScanError: it has more than `MOST_PIXELS`, or is no whole image.
+    """
     try:
-        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
-    except cv2.error as error:
-        raise ScanError(f"{path}: expected an image below 2^30 pixels, got a larger one") from error
-    if pixels is None:
-        raise ScanError(f"{path}: expected an image as texture, got undecodable data")
-    return np.ascontiguousarray(pixels[..., ::-1]).astype(np.uint8, copy=False)
+        with _opened(source) as image:
+            size = f"{image.width} x {image.height}"
+            if image.width * image.height > MOST_PIXELS:
+                raise ScanError(f"{name}: expected a texture of 16384 x 16384 pixels, got {size}")
+            halvings = 0
+            while image.width * image.height > KEPT_PIXELS * 4**halvings:
+                halvings += 1
+            pixels = image if image.mode == "RGB" else image.convert("RGB")
+            if halvings:
+                pixels = pixels.reduce(2**halvings)
+                LOGGER.warning(
+                    "%s: a texture of %s pixels is reduced to %d x %d", name, size, *pixels.size
+                )
+            return np.array(pixels)
+    except UnidentifiedImageError as error:
+        raise ScanError(f"{name}: expected an image as texture, got something else") from error
+    except (OSError, SyntaxError, EOFError, struct.error, zlib.error) as error:
+        raise ScanError(f"{name}: expected a whole image as texture, got: {error}") from error
+
+
+def _opened(source: Path | BinaryIO) -> Image.Image:
+    # Pillow's own limit, a variable of its module, is below what scan textures have; it is
+    # lifted only while the header is read, and nothing is decoded by then.
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        return Image.open(source)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _colour(argument: str, path: Path) -> NDArray[np.float64]:

@@ -1,18 +1,23 @@
-"""Parsing the text of OBJ files with NumPy, line kinds at a time instead of line by line."""
+"""Parsing the text of OBJ files with NumPy, blocks of lines at a time instead of line by line."""
 
 from __future__ import annotations
 
 import codecs
 import re
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from render.number_text import PADDING, decimal_numbers, words
+from render.obj_faces import absolute, fans, read_corners
+
 _KINDS = (b"v", b"vt", b"vn", b"f", b"usemtl", b"mtllib")
-_NEWLINE, _SPACE, _SLASH = ord("\n"), ord(" "), ord("/")
+_INDEXED = (b"v", b"vt", b"vn")
+_NEWLINE, _SPACE, _HASH = ord("\n"), ord(" "), ord("#")
+_BLOCK_BITS = 18
+"""Blocks of 256 KiB of text: what is made of one stays in the cache of a core."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,9 @@ class ObjArrays:
         colours: (V, 3) float64 as in the file, or None.
         uvs: (T, 2) float64; T may be 0.
         normals: (N, 3) float64; N may be 0.
-        faces: (F, 3, 3) int64, per corner the index of vertex, uv and normal; -1 for no uv or
-            normal. Polygons are fans of triangles.
+        faces: (F, 3) int32, indices of vertices. Polygons are fans of triangles.
+        uv_faces: (F, 3) int32, indices of uvs, -1 where a corner has none.
+        normal_faces: (F, 3) int32, indices of normals, -1 where a corner has none.
         face_materials: (F,) int64 index of material_names, -1 before the first usemtl.
         material_names: in the order of first use.
         libraries: file names of the mtllib lines.
@@ -35,7 +41,9 @@ class ObjArrays:
     colours: NDArray[np.float64] | None
     uvs: NDArray[np.float64]
     normals: NDArray[np.float64]
-    faces: NDArray[np.int64]
+    faces: NDArray[np.int32]
+    uv_faces: NDArray[np.int32]
+    normal_faces: NDArray[np.int32]
     face_materials: NDArray[np.int64]
     material_names: tuple[str, ...]
     libraries: tuple[str, ...]
@@ -51,6 +59,22 @@ class _Lines:
     kinds: dict[bytes, NDArray[np.int64]]
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Lines of one kind that lie close together.
+
+    Attributes:
+        text: (N,) uint8, `PADDING` blanks and the lines; the keywords, and lines of other
+            kinds between them, are blank.
+        starts: (L,) int64, where the lines start in it.
+        lines: (L,) int64, which lines of the file they are.
+    """
+
+    text: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    lines: NDArray[np.int64]
+
+
 def parse_obj(data: bytes) -> ObjArrays:
     """Parse the content of an OBJ file.
 
@@ -61,179 +85,150 @@ def parse_obj(data: bytes) -> ObjArrays:
         ValueError: a line that should hold numbers does not; the message says of which kind.
     """
     lines = _split(_plain(data))
-    vertex_rows = _number_rows(lines, b"v", 3)
-    colours = vertex_rows[:, 3:6] if vertex_rows.shape[1] >= 6 else None
-    uvs = _number_rows(lines, b"vt", 2)[:, :2]
-    normals = _number_rows(lines, b"vn", 3)[:, :3]
-    corners, face_lines = _faces(lines)
-    names, choice = _used_materials(lines, face_lines)
+    vertex_rows = _number_rows(lines, b"v", least=3, most=6)
+    (faces, uv_faces, normal_faces), polygons = _faces(lines)
+    names, choices = _used_materials(lines)
     libraries = [_argument(lines, line) for line in lines.kinds[b"mtllib"]]
     return ObjArrays(
-        vertices=np.ascontiguousarray(vertex_rows[:, :3]),
-        colours=colours,
-        uvs=np.ascontiguousarray(uvs),
-        normals=np.ascontiguousarray(normals),
-        faces=corners,
-        face_materials=choice,
+        vertices=vertex_rows[:, :3],
+        colours=vertex_rows[:, 3:] if vertex_rows.shape[1] == 6 else None,
+        uvs=_number_rows(lines, b"vt", least=2, most=2),
+        normals=_number_rows(lines, b"vn", least=3, most=3),
+        faces=faces,
+        uv_faces=uv_faces,
+        normal_faces=normal_faces,
+        face_materials=choices if polygons is None else choices[polygons],
         material_names=names,
         libraries=tuple(dict.fromkeys(libraries)),
     )
 
 
 def _plain(data: bytes) -> bytes:
-    """Return the text with only newlines and blanks as white space, and no comments."""
+    """Return the text with newlines and blanks as its only white space."""
+    # Looking for one byte is many times faster than looking for two, and all are rare.
     data = data.removeprefix(codecs.BOM_UTF8)
-    data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\t", b" ")
-    if b"#" in data:
-        data = re.sub(rb"#[^\n]*", b"", data)
-    if b"\n " in data or data.startswith(b" "):
-        data = re.sub(rb"(?m)^ +", b"", data)
-    return data + b"\n"
+    if b"\\" in data:
+        for line_end in (b"\r\n", b"\n", b"\r"):
+            data = data.replace(b"\\" + line_end, b" ")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b" \n").replace(b"\r", b"\n")
+    return data.replace(b"\t", b" ") if b"\t" in data else data
 
 
 def _split(data: bytes) -> _Lines:
-    text = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(text == _NEWLINE)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    kinds = {}
-    for word in _KINDS:
-        matches = ends - starts > len(word)
-        for offset, letter in enumerate(word + b" "):
-            places = np.minimum(starts + offset, len(text) - 1)
-            matches &= text[places] == letter
-        kinds[word] = np.flatnonzero(matches)
-    return _Lines(text, starts, ends, kinds)
+    # The blanks at the end are room for looking at the first bytes of the last line.
+    text = np.frombuffer(data + (b"\n" + b" " * 8), dtype=np.uint8)
+    size = 1 << _BLOCK_BITS
+    pieces = range(0, len(text), size)
+    ends = [np.flatnonzero(text[piece : piece + size] == _NEWLINE) + piece for piece in pieces]
+    all_ends = np.concatenate(ends)
+    starts = np.concatenate([[0], all_ends[:-1] + 1])
+    indented = np.flatnonzero(text[starts] == _SPACE)
+    while len(indented):
+        starts[indented] += 1
+        indented = indented[text[starts[indented]] == _SPACE]
+    return _Lines(text, starts, all_ends, _kinds(text, starts))
 
 
-def _text_of(lines: _Lines, chosen: NDArray[np.int64], word: bytes) -> NDArray[np.uint8]:
-    """Return the bytes of the chosen lines with their newlines, the keyword blanked out."""
-    starts, lengths = lines.starts[chosen], lines.ends[chosen] + 1 - lines.starts[chosen]
-    if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1:
-        text = lines.text[starts[0] : lines.ends[chosen[-1]] + 1].copy()
-    else:
-        selected = np.zeros(len(lines.starts), dtype=bool)
-        selected[chosen] = True
-        text = lines.text[: lines.ends[-1] + 1][np.repeat(selected, lines.ends + 1 - lines.starts)]
-    firsts = np.cumsum(lengths) - lengths
-    for offset in range(len(word)):
-        text[firsts + offset] = _SPACE
-    return text
+def _kinds(text: NDArray[np.uint8], starts: NDArray[np.int64]) -> dict[bytes, NDArray[np.int64]]:
+    """Return which lines begin with a keyword and a blank."""
+    fours: NDArray[np.uint32] = np.ndarray((len(text) - 3,), "<u4", text, 0, (1,))
+    found: dict[bytes, list[NDArray[np.int64]]] = {word: [] for word in _KINDS}
+    size = 1 << (_BLOCK_BITS - 2)
+    for piece in range(0, len(starts), size):
+        heads = fours[starts[piece : piece + size]]
+        for word in _KINDS:
+            key = word + b" "
+            mask = np.uint32(2 ** (8 * min(len(key), 4)) - 1)
+            matches = np.flatnonzero(heads & mask == int.from_bytes(key[:4], "little")) + piece
+            if len(key) > 4:
+                tails = fours[starts[matches] + len(key) - 4]
+                matches = matches[tails == int.from_bytes(key[-4:], "little")]
+            found[word].append(matches)
+    return {word: np.concatenate(matches) for word, matches in found.items()}
 
 
-def _counts(
-    text: NDArray[np.uint8], line_count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of words and of slashes in each line."""
-    is_blank = (text == _SPACE) | (text == _NEWLINE)
-    word_starts = ~is_blank
-    word_starts[1:] &= is_blank[:-1]
-    firsts = np.concatenate([[0], np.flatnonzero(text == _NEWLINE)[:-1] + 1])[:line_count]
-    words = np.add.reduceat(word_starts, firsts, dtype=np.int64)
-    slashes = np.add.reduceat(text == _SLASH, firsts, dtype=np.int64)
-    return words, slashes
-
-
-def _numbers(text: bytes, expected: int, word: bytes, dtype: type) -> NDArray[Any]:
-    kind = word.decode()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            numbers: NDArray[Any] = np.fromstring(text, dtype=dtype, sep=" ")
-        except (ValueError, DeprecationWarning) as error:
-            raise ValueError(f"'{kind}' lines: expected numbers, got other text") from error
-    if len(numbers) != expected:
-        raise ValueError(f"'{kind}' lines: expected {expected} numbers, got {len(numbers)}")
-    return numbers
-
-
-def _number_rows(lines: _Lines, word: bytes, least: int) -> NDArray[np.float64]:
-    """Return (N, W) float64 with W the smallest number of values in such a line."""
+def _blocks(lines: _Lines, word: bytes) -> Iterator[_Block]:
+    """Yield the lines of a kind in order, those of one piece of the file at a time."""
     chosen = lines.kinds[word]
-    if not len(chosen):
-        return np.zeros((0, least))
-    text = _text_of(lines, chosen, word)
-    words, _ = _counts(text, len(chosen))
-    width = int(words.min())
-    if width < least:
-        raise ValueError(f"'{word.decode()}' lines: expected {least} values or more, got {width}")
-    numbers = _numbers(text.tobytes(), int(words.sum()), word, np.float64)
-    if width == words.max():
-        return numbers.reshape(len(chosen), width)
-    firsts = np.cumsum(words) - words
-    return numbers[firsts[:, None] + np.arange(width)]
+    pieces = lines.starts[chosen] >> _BLOCK_BITS
+    for part in np.split(chosen, np.flatnonzero(np.diff(pieces)) + 1) if len(chosen) else []:
+        span = slice(part[0], part[-1] + 1)
+        begin, end = lines.starts[part[0]], lines.ends[part[-1]] + 1
+        text = np.full(PADDING + end - begin, _SPACE, dtype=np.uint8)
+        text[PADDING:] = lines.text[begin:end]
+        if span.stop - span.start > len(part):
+            is_other = np.ones(span.stop - span.start, dtype=bool)
+            is_other[part - span.start] = False
+            lengths = np.diff(lines.ends[span] + 1, prepend=begin)
+            text[PADDING:][np.repeat(is_other, lengths)] = _SPACE
+        if (text == _HASH).any():
+            plain = re.sub(rb"#[^\n]*", lambda match: b" " * len(match[0]), text.tobytes())
+            text = np.frombuffer(bytearray(plain), dtype=np.uint8)
+        starts = lines.starts[part] - begin + PADDING
+        for offset in range(len(word)):
+            text[starts + offset] = _SPACE
+        yield _Block(text, starts, part)
 
 
-def _faces(lines: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (F, 3, 3) corners and (F,) the line each triangle came from, in file order."""
-    chosen = lines.kinds[b"f"]
-    if not len(chosen):
-        return np.zeros((0, 3, 3), np.int64), np.zeros(0, np.int64)
-    words, slashes = _counts(_text_of(lines, chosen, b"f"), len(chosen))
-    if (words == words[0]).all() and (slashes == slashes[0]).all():
-        # By far the most common; sorting to find that out takes longer than all the rest.
-        shapes, group = np.array([[words[0], slashes[0]]]), np.zeros(len(chosen), np.int64)
-    else:
-        pairs = np.stack([words, slashes], axis=1)
-        shapes, group = np.unique(pairs, axis=0, return_inverse=True)
-        group = group.ravel()
-    all_corners, all_lines = [], []
-    for index, (word_count, slash_count) in enumerate(shapes):
-        if word_count < 3 or slash_count % word_count or slash_count // word_count > 2:
+def _number_rows(lines: _Lines, word: bytes, least: int, most: int) -> NDArray[np.float64]:
+    """Return (N, W) float64 with W the smallest number of values in such a line, or `most`."""
+    parts = [np.zeros((0, most))]
+    for block in _blocks(lines, word):
+        starts, ends = words(block.text)
+        firsts = np.searchsorted(starts, block.starts)
+        width = min(most, int(np.diff(firsts, append=len(starts)).min()))
+        if width < least:
             raise ValueError(
-                "'f' lines: expected three corners or more, all of one form, "
-                f"got {word_count} corners with {slash_count} slashes"
+                f"'{word.decode()}' lines: expected {least} values or more, got {width}"
             )
-        members = chosen[group == index]
-        corners = _corners(lines, members, int(word_count), int(slash_count // word_count))
-        fans = [corners[:, [0, step, step + 1]] for step in range(1, int(word_count) - 1)]
-        all_corners.append(np.concatenate(fans))
-        all_lines.append(np.tile(members, len(fans)))
-    face_lines = np.concatenate(all_lines)
-    if len(shapes) == 1 and shapes[0, 0] == 3:
-        return all_corners[0], face_lines
-    order = np.argsort(face_lines, kind="stable")
-    return np.concatenate(all_corners)[order], face_lines[order]
+        picked = (firsts[:, None] + np.arange(width)).ravel()
+        try:
+            numbers = decimal_numbers(block.text, starts[picked], ends[picked])
+        except ValueError as error:
+            raise ValueError(f"'{word.decode()}' lines: {error}") from error
+        parts.append(numbers.reshape(-1, width))
+    width = min(part.shape[1] for part in parts)
+    return np.concatenate([part[:, :width] for part in parts])
 
 
-def _corners(
-    lines: _Lines, members: NDArray[np.int64], corner_count: int, slashes: int
-) -> NDArray[np.int64]:
-    """Return (L, C, 3) indices from 0 of lines that all have one form."""
-    text = _text_of(lines, members, b"f").tobytes()
-    if slashes:
-        text = text.replace(b"//", b"/0/").replace(b"/", b" ")
-    width = 1 + slashes
-    expected = len(members) * corner_count * width
-    rows = _numbers(text, expected, b"f", np.int64).reshape(len(members), corner_count, width)
-    corners = np.zeros((len(members), corner_count, 3), dtype=np.int64)
-    corners[..., :width] = rows
-    if (corners[..., 0] == 0).any():
-        raise ValueError("'f' lines: expected indices from 1 on, got 0")
-    for column, word in enumerate((b"v", b"vt", b"vn")):
-        values = corners[..., column]
-        is_relative = values < 0
-        # An index of 0 (none given) becomes -1; a relative one that reaches before the
-        # first line must not look like that, and stays out of range.
-        absolute = values - 1
-        if is_relative.any():
-            seen = np.searchsorted(lines.kinds[word], members)[:, None]
-            absolute = np.where(
-                is_relative, np.where(seen + values < 0, -2, seen + values), absolute
-            )
-        corners[..., column] = absolute
-    return corners
+def _faces(lines: _Lines) -> tuple[NDArray[np.int32], NDArray[np.int64] | None]:
+    """Return (3, F, 3) indices of vertices, uvs and normals, and the line of each triangle.
+
+    The latter is (F,) places among the lines of faces, or None where all are triangles.
+    """
+    parts, all_counts = [np.zeros((3, 0), np.int32)], [np.zeros(0, np.int64)]
+    for block in _blocks(lines, b"f"):
+        try:
+            indices, counts = read_corners(block.text, block.starts)
+            if not indices[0].all():
+                raise ValueError("expected indices from 1 on, got 0")
+        except ValueError as error:
+            raise ValueError(f"'f' lines: {error}") from error
+        if (indices < 0).any():
+            corner_lines = np.repeat(block.lines, counts)
+            for row, word in zip(indices, _INDEXED, strict=True):
+                row[:] = absolute(row, np.searchsorted(lines.kinds[word], corner_lines))
+        else:
+            indices -= 1
+        parts.append(indices)
+        all_counts.append(counts)
+    corners, counts = np.concatenate(parts, axis=1), np.concatenate(all_counts)
+    if (counts == 3).all():
+        return corners.reshape(3, -1, 3), None
+    triangles, polygons = fans(counts)
+    return corners[:, triangles], polygons
 
 
-def _used_materials(
-    lines: _Lines, face_lines: NDArray[np.int64]
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    switches = lines.kinds[b"usemtl"]
+def _used_materials(lines: _Lines) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the names, and for every line of a face the index of its name or -1."""
+    switches, face_lines = lines.kinds[b"usemtl"], lines.kinds[b"f"]
     spoken = [_argument(lines, line) for line in switches]
     names = tuple(dict.fromkeys(spoken))
     index = {name: place for place, name in enumerate(names)}
     choices = np.array([-1, *(index[name] for name in spoken)], dtype=np.int64)
-    return names, choices[np.searchsorted(switches, face_lines)]
+    edges = np.searchsorted(face_lines, switches)
+    return names, np.repeat(choices, np.diff(edges, prepend=0, append=len(face_lines)))
 
 
 def _argument(lines: _Lines, line: int) -> str:

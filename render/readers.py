@@ -1,69 +1,73 @@
-"""Reading scans: OBJ with MTL and textures, PLY with vertex colours."""
+"""Reading scans: OBJ, PLY and glTF files with their textures."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import ScanError
+from render.gltf_file import read_gltf
 from render.materials import MaterialLines, inside, read_mtl, read_texture
-from render.mesh import DEFAULT_GREY, Material, Mesh
+from render.mesh import DEFAULT_GREY, Material, Mesh, sums_at_vertices
 from render.obj_text import ObjArrays, parse_obj
+from render.ply_file import read_ply
+from render.scan_arrays import ScanArrays, check_range, checked_mesh, colour_bytes
 
 LOGGER = logging.getLogger(__name__)
-
-MESH_SUFFIXES = (".obj", ".ply")
 
 
 def read_mesh(path: Path) -> Mesh:
     """Read a scan in its own frame and unit.
 
+    Polygons are cut into triangles that share their first corner, faces without area are left
+    out with a warning, and normals that are missing or point inwards are those of the faces.
+
     Args:
-        path: an OBJ file (polygons are cut into triangles, normals averaged per vertex,
-            textures are those of map_Kd) or a PLY file (ASCII or binary, vertex colours).
+        path: an OBJ file (several materials, textures of map_Kd, vertex colours), a PLY file
+            (ASCII or binary; vertex colours, or a texture by vertex or by corner), or a GLB or
+            glTF file (base colours, textures and vertex colours of all its triangles).
 
     Raises:
         ScanError: the file is missing or of another kind, has no faces, holds NaN or
             infinity, an index out of range, or names a file that is missing or undecodable.
     """
     path = Path(path)
-    if path.suffix.lower() not in MESH_SUFFIXES:
-        raise ScanError(f"{path}: expected an OBJ or PLY file, got the suffix {path.suffix!r}")
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise ScanError(f"{path}: expected {MESH_KINDS} file, got the suffix {path.suffix!r}")
     try:
-        size = path.stat().st_size
+        data = path.read_bytes()
     except OSError as error:
         raise ScanError(f"{path}: expected a readable file, got: {error.strerror}") from error
-    if size == 0:
+    if not data:
         raise ScanError(f"{path}: expected a mesh, got an empty file")
-    return _read_obj(path) if path.suffix.lower() == ".obj" else _read_ply(path)
+    return checked_mesh(path, read(path, data))
 
 
-def _read_obj(path: Path) -> Mesh:
+def _read_obj(path: Path, data: bytes) -> ScanArrays:
     try:
-        arrays = parse_obj(path.read_bytes())
-    except (OSError, ValueError) as error:
+        arrays = parse_obj(data)
+    except ValueError as error:
         raise ScanError(f"{path}: {error}") from error
-    corners = arrays.faces
-    _check_surface(path, arrays.vertices, corners[..., 0])
-    _check_finite(path, "texture coordinates", arrays.uvs)
-    has_uvs = len(arrays.uvs) > 0 and bool((corners[..., 1] >= 0).any())
-    uvs, uv_faces = arrays.uvs, corners[..., 1]
-    if has_uvs:
-        _check_range(path, "texture coordinate", uv_faces, len(uvs), least=-1)
-        if (uv_faces < 0).any():
-            uvs = np.concatenate([uvs, np.zeros((1, 2))])
-            uv_faces = np.where(uv_faces < 0, len(uvs) - 1, uv_faces)
+    uvs, uv_faces = arrays.uvs, arrays.uv_faces
+    has_uvs = len(uvs) > 0 and bool((uv_faces != -1).any())
+    if has_uvs and (uv_faces == -1).any():
+        # Corners without texture coordinates get those of a row of zeros behind the others.
+        check_range(path, "texture coordinate", np.maximum(uv_faces, 0), len(uvs))
+        uv_faces = np.where(uv_faces == -1, len(uvs), uv_faces)
+        uvs = np.concatenate([uvs, np.zeros((1, 2))])
     materials, face_materials = _obj_materials(path, arrays, has_uvs)
-    return Mesh.from_arrays(
-        arrays.vertices,
-        corners[..., 0],
+    return ScanArrays(
+        vertices=arrays.vertices,
+        faces=arrays.faces,
         uvs=uvs if has_uvs else None,
         uv_faces=uv_faces if has_uvs else None,
         vertex_normals=_mean_normals(path, arrays),
-        vertex_colours=None if arrays.colours is None else _colour_bytes(path, arrays.colours),
+        vertex_colours=None if arrays.colours is None else colour_bytes(path, arrays.colours),
         materials=materials,
         face_materials=face_materials,
     )
@@ -81,7 +85,9 @@ def _obj_materials(
     blocks: dict[str, MaterialLines] = {}
     for library in arrays.libraries:
         blocks.update(read_mtl(inside(path.parent, path.parent, library, path), path.parent))
-    used = np.unique(arrays.face_materials)
+    # From -1 on, the faces before the first usemtl.
+    counts = np.bincount(arrays.face_materials + 1, minlength=1)
+    used = np.flatnonzero(counts) - 1
     materials = []
     for index in used:
         name = arrays.material_names[index] if index >= 0 else ""
@@ -101,64 +107,32 @@ def _obj_materials(
     return tuple(materials), np.searchsorted(used, arrays.face_materials)
 
 
+def _one_material(
+    path: Path, texture: Path, face_count: int, has_uvs: bool
+) -> tuple[tuple[Material, ...], NDArray[np.int64]]:
+    if not has_uvs:
+        raise ScanError(f"{path}: expected texture coordinates to lay {texture.name} on, got none")
+    material = Material(texture.stem, np.full(3, DEFAULT_GREY), read_texture(texture, path))
+    return (material,), np.zeros(face_count, dtype=np.int64)
+
+
 def _mean_normals(path: Path, arrays: ObjArrays) -> NDArray[np.float64] | None:
     """Return per-vertex sums of the corner normals, or None where the file has none."""
-    normal_faces = arrays.faces[..., 2]
-    if not len(arrays.normals) or not (normal_faces >= 0).all():
+    normal_faces = arrays.normal_faces.ravel()
+    if not len(arrays.normals) or not len(normal_faces) or (normal_faces == -1).any():
         return None
-    _check_range(path, "normal", normal_faces, len(arrays.normals))
-    flat, rows = arrays.faces[..., 0].ravel(), arrays.normals[normal_faces.ravel()]
-    count = len(arrays.vertices)
-    return np.stack([np.bincount(flat, rows[:, axis], minlength=count) for axis in range(3)], 1)
+    check_range(path, "vertex", arrays.faces, len(arrays.vertices))
+    check_range(path, "normal", normal_faces, len(arrays.normals))
+    corner_normals = (axis[normal_faces] for axis in np.ascontiguousarray(arrays.normals.T))
+    return sums_at_vertices(arrays.faces.ravel(), corner_normals, len(arrays.vertices))
 
 
-def _read_ply(path: Path) -> Mesh:
-    import trimesh
-    from trimesh.visual import ColorVisuals
+_READERS: dict[str, Callable[[Path, bytes], ScanArrays]] = {
+    ".obj": _read_obj,
+    ".ply": read_ply,
+    ".glb": read_gltf,
+    ".gltf": read_gltf,
+}
 
-    try:
-        loaded = trimesh.load(path, file_type="ply", process=False)
-    except Exception as error:  # trimesh meets damaged files with errors of many types
-        raise ScanError(
-            f"{path}: expected a PLY mesh, got {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(loaded, trimesh.Trimesh):
-        raise ScanError(f"{path}: expected a mesh with faces, got none")
-    vertices, faces = np.asarray(loaded.vertices), np.asarray(loaded.faces)
-    _check_surface(path, vertices, faces)
-    colours = None
-    visual = loaded.visual
-    if isinstance(visual, ColorVisuals) and visual.kind == "vertex":
-        colours = np.asarray(visual.vertex_colors)[:, :3].astype(np.uint8)
-    return Mesh.from_arrays(vertices, faces, vertex_colours=colours)
-
-
-def _check_surface(path: Path, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> None:
-    if not len(faces):
-        raise ScanError(f"{path}: expected a mesh with faces, got none")
-    _check_finite(path, "vertices", vertices)
-    _check_range(path, "vertex", faces, len(vertices))
-
-
-def _check_finite(path: Path, what: str, values: NDArray[np.floating]) -> None:
-    bad = int((~np.isfinite(values)).any(axis=-1).sum())
-    if bad:
-        raise ScanError(f"{path}: expected finite {what}, got {bad} with NaN or infinity")
-
-
-def _check_range(
-    path: Path, what: str, indices: NDArray[np.integer], count: int, least: int = 0
-) -> None:
-    low, high = int(indices.min()), int(indices.max())
-    if low < least or high >= count:
-        wrong = high + 1 if high >= count else low + 1
-        raise ScanError(
-            f"{path}: expected faces to name one of {count} {what} rows, got number {wrong}"
-        )
-
-
-def _colour_bytes(path: Path, colours: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return uint8 colours; files hold them either from 0 to 1 or from 0 to 255."""
-    _check_finite(path, "vertex colours", colours)
-    scale = 255.0 if colours.max() <= 1.0 else 1.0
-    return np.clip(np.rint(colours * scale), 0, 255).astype(np.uint8)
+MESH_SUFFIXES = tuple(_READERS)
+MESH_KINDS = "an OBJ, PLY, GLB or glTF"

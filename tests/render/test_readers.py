@@ -154,7 +154,7 @@ def test_a_ply_keeps_vertex_order_and_colours(tmp_path: Path, encoding: str) -> 
         ("a.obj", "mtllib ../b.mtl\n" + TRIANGLE + "f 1 2 3\n", "within"),
         ("a.ply", "ply\nformat ascii 1.0\n", "PLY"),
         ("a.ply", "no such thing", "PLY"),
-        ("a.stl", "solid", "OBJ or PLY"),
+        ("a.stl", "solid", "OBJ, PLY, GLB or glTF"),
     ],
 )
 def test_a_broken_mesh_file_is_one_sentence_with_its_name(
