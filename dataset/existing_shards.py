@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,41 @@ def _config_of_some_shard(out: Path) -> dict[str, Any] | None:
     return None
 
 
-def complete_entry(
-    root: Path, scan: Scan, identity: Mapping[str, Any], needs_mesh: bool, known: ShardEntry | None
-) -> ShardEntry | None:
-    """Return the index entry of a scan's shard if it can be kept, else None."""
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the shard of a scan has to be to be kept.
+
+    Attributes:
+        scan: the scan that it is named after.
+        identity: what it was made with.
+        needs_mesh: whether it has to hold the scan's geometry.
+        companions: ids of scans that may be beside it; None for any.
+    """
+
+    scan: Scan
+    identity: Mapping[str, Any]
+    needs_mesh: bool = False
+    companions: frozenset[str] | None = None
+
+
+def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> ShardEntry | None:
+    """Return the index entry of a scan's shard if it can be kept, else None.
+
+    Args:
+        root: the shard set.
+        wanted: what it has to be.
+        known: its line of the index, if there is one.
+    """
+    scan = wanted.scan
     path = shard_path(root, scan.scan_id)
     try:
         with ShardReader(path) as reader:
-            if reader.config != identity or reader.subject != scan.subject:
+            if reader.config != wanted.identity or reader.subject != scan.subject:
                 return None
-            if needs_mesh and not reader.has_mesh:
+            if wanted.needs_mesh and not reader.has_mesh:
+                return None
+            beside = {member.scan_id for member in reader.members}
+            if wanted.companions is not None and not beside <= wanted.companions:
                 return None
             views = reader.view_count
     except ShardError:

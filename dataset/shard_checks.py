@@ -9,9 +9,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset.joints import JOINT_COUNT
 from dataset.shard_codec import (
+    MOST_PEOPLE,
     MOST_VIEWS,
     PICTURES,
     RESOLUTION_LIMITS,
@@ -19,12 +21,19 @@ from dataset.shard_codec import (
     ShardError,
     stored_pictures,
 )
+from render.camera import PROJECTIONS
+
+JOINTS: dict[str, int] = {"joints/2d": 3, "joints/3d": 4}
+"""Tables of joints and the numbers of each: (N, 31, .), or (N, P, 31, .) for P > 1 people."""
 
 ROWS: dict[str, tuple[tuple[int, ...], str]] = {
-    "joints/2d": ((JOINT_COUNT, 3), "f"),
-    "joints/3d": ((JOINT_COUNT, 4), "f"),
+    "camera/intrinsics": ((3, 3), "f"),
     "camera/pose": ((4, 4), "f"),
+    "camera/fov_deg": ((), "f"),
+    "camera/distance": ((), "f"),
     "view/yaw_deg": ((), "f"),
+    "view/pitch_deg": ((), "f"),
+    "view/roll_deg": ((), "f"),
     "view/seed": ((), "u"),
     "background/id": ((), "S"),
     "background/crop": ((4,), "f"),
@@ -37,6 +46,13 @@ SINGLES: dict[str, tuple[tuple[int, ...], str]] = {
     "metadata": ((), "S"),
 }
 """Tables that hold for all views."""
+
+MEMBERS: dict[str, tuple[tuple[int, ...], str]] = {
+    "people/scan_id": ((), "S"),
+    "people/subject": ((), "S"),
+    "people/group_from_scan": ((4, 4), "f"),
+}
+"""Tables of one row per person, where there are several."""
 
 # What h5py raises for a group in place of a table, an attribute of another type, and the like.
 _ODDITIES = (
@@ -51,6 +67,22 @@ _ODDITIES = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupMember:
+    """One person of a group.
+
+    Attributes:
+        scan_id: the scan.
+        subject: the person on it.
+        group_from_scan: (4, 4) from the scan's frame to the group's, which has its origin on
+            the floor, y up, and centimetres.
+    """
+
+    scan_id: str
+    subject: str
+    group_from_scan: NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShardShape:
     """What the arrays of a shard have in common.
 
@@ -58,11 +90,18 @@ class ShardShape:
         views: number of views.
         resolution: width and height, pixels.
         composite: "baked" or "on-read".
+        people: number of people in every view.
     """
 
     views: int
     resolution: int
     composite: str
+    people: int
+
+    def joints(self, columns: int) -> tuple[int, ...]:
+        """Return the shape of the joints of one view: (31, C), or (P, 31, C) of a group."""
+        group = (self.people,) if self.people > 1 else ()
+        return (*group, JOINT_COUNT, columns)
 
 
 def checked_shape(path: Path, file: h5py.File) -> ShardShape:
@@ -120,20 +159,33 @@ def _shape(file: h5py.File) -> ShardShape:
         views=_integer(file, "views", 1, MOST_VIEWS),
         resolution=_integer(file, "resolution", *RESOLUTION_LIMITS),
         composite=text_of(file.attrs["composite"]),
+        people=_integer(file, "people", 1, MOST_PEOPLE),
     )
     for name in ("scan_id", "subject"):
         text_of(file.attrs[name])
     json_object(text_of(file.attrs["config"]))
-    for name, least, most in (("fov_deg", 0.0, 180.0), ("unit_cm", 0.0, np.inf)):
-        value = file.attrs[name]
-        if not isinstance(value, np.floating) or not least < value < most:
-            raise ShardError(f"expected {name} between {least:g} and {most:g}, got {value!r}")
-    for name in stored_pictures(shape.composite):
+    if text_of(file.attrs["projection"]) not in PROJECTIONS:
+        raise ShardError(
+            f"expected projection {' or '.join(PROJECTIONS)}, got {file.attrs['projection']!r}"
+        )
+    unit = file.attrs["unit_cm"]
+    if not isinstance(unit, np.floating) or not 0.0 < unit < np.inf:
+        raise ShardError(f"expected unit_cm above 0, got {unit!r}")
+    for name in stored_pictures(shape.composite, shape.people):
         spec = PICTURES[name]
         stored = np.dtype(spec.dtype).kind
         _check_table(file, name, spec.shape(shape.views, shape.resolution), stored)
+    for name, columns in JOINTS.items():
+        _check_table(file, name, (shape.views, *shape.joints(columns)), "f")
     for name, (row, kind) in ROWS.items():
         _check_table(file, name, (shape.views, *row), kind)
+    for name, most in (("camera/fov_deg", 180.0), ("camera/distance", np.inf)):
+        values = file[name][()]
+        if not ((values > 0.0) & (values < most)).all():
+            raise ShardError(f"expected {name} between 0 and {most:g}, got {values}")
+    if shape.people > 1:
+        for name, (row, kind) in MEMBERS.items():
+            _check_table(file, name, (shape.people, *row), kind)
     for name, (expected, kind) in SINGLES.items():
         _check_table(file, name, expected, kind)
     for name in file["view/rig"] if "view/rig" in file else ():

@@ -7,7 +7,6 @@ hold; nothing is clipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,11 +16,16 @@ from numpy.typing import NDArray
 from render.camera import CAMERA_DISTANCE, Camera
 from render.errors import UserInputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: a camera for every view, and several people in one image."""
+
 RESOLUTION_LIMITS = (16, 8192)
 """Smallest and largest width and height of a view, pixels."""
 
 MOST_VIEWS = 3600
+MOST_PEOPLE = 16
+"""Largest number of people in one image."""
+
 TILE = 256
 """Edge of the square tiles that arrays are chunked in, pixels."""
 
@@ -29,11 +33,11 @@ DEPTH_STEPS_PER_UNIT = 32.0 * float(Camera(2048).focal_px)
 """Steps of the depth code in one normalised unit: 32 per pixel of the 2048 camera."""
 
 DEPTH_OFFSET_STEPS = 32.0 * 1024.0
-"""Depth code of a point at the distance of the frame's centre."""
+"""Depth code of a point at the camera's distance from the middle of the scan."""
 
 DEPTH_MIN = CAMERA_DISTANCE + (1.0 - DEPTH_OFFSET_STEPS) / DEPTH_STEPS_PER_UNIT
 DEPTH_MAX = CAMERA_DISTANCE + (65535.0 - DEPTH_OFFSET_STEPS) / DEPTH_STEPS_PER_UNIT
-"""Ray distances that the depth code can hold, normalised units (0.534..1.466)."""
+"""Ray distances that the depth code can hold for a camera at distance 1 (0.534..1.466)."""
 
 NORMAL_STEPS = 127.0
 
@@ -74,6 +78,7 @@ _NORMAL = ArraySpec(channels=3, dtype="int8", codec="normal")
 
 IMAGE_FRONT = "image/front"
 BACKGROUND_PIXELS = "background/pixels"
+INSTANCE = "instance"
 
 PICTURES: dict[str, ArraySpec] = {
     IMAGE_FRONT: _COLOUR,
@@ -88,48 +93,63 @@ PICTURES: dict[str, ArraySpec] = {
     "mask": ArraySpec(),
     "coverage": ArraySpec(),
     BACKGROUND_PIXELS: _COLOUR,
+    INSTANCE: ArraySpec(),
 }
-"""The picture-like arrays; a shard holds all but one, see `stored_pictures`."""
+"""The picture-like arrays; which of them a shard holds, `stored_pictures` says."""
 
 
-def stored_pictures(composite: str) -> tuple[str, ...]:
-    """Return the pictures that a shard with this composite ("baked" or "on-read") holds."""
-    absent = {"baked": BACKGROUND_PIXELS, "on-read": IMAGE_FRONT}
-    if composite not in absent:
+def stored_pictures(composite: str, people: int) -> tuple[str, ...]:
+    """Return the pictures that a shard holds.
+
+    Args:
+        composite: "baked" or "on-read".
+        people: number of people in the image; one needs no instance mask.
+    """
+    absent = {"baked": {BACKGROUND_PIXELS}, "on-read": {IMAGE_FRONT}}.get(composite)
+    if absent is None:
         raise ValueError(f"composite: expected baked or on-read, got {composite!r}")
-    return tuple(name for name in PICTURES if name != absent[composite])
+    if people == 1:
+        absent = absent | {INSTANCE}
+    return tuple(name for name in PICTURES if name not in absent)
 
 
-def encode_depth(ray_distance: NDArray[np.floating]) -> NDArray[np.uint16]:
+def encode_depth(
+    ray_distance: NDArray[np.floating], camera_distance: float = CAMERA_DISTANCE
+) -> NDArray[np.uint16]:
     """Code ray distances; 0 stays 0 (background).
 
     Args:
         ray_distance: any shape, normalised units, 0 on the background.
+        camera_distance: D, of the camera from the middle of the scan.
 
     Returns:
-        uint16 of the same shape, code = round(32 ((r - 1) f + 1024)), f = 2196 pixels.
+        uint16 of the same shape, code = round(32 ((r - D) f + 1024)), f = 2196 pixels.
 
     Raises:
-        ShardError: a distance is not finite or outside `DEPTH_MIN`..`DEPTH_MAX`.
+        ShardError: a distance is not finite, or `DEPTH_MAX` - 1 or more away from D.
     """
     distance = np.asarray(ray_distance, dtype=np.float64)
-    code = np.rint((distance - CAMERA_DISTANCE) * DEPTH_STEPS_PER_UNIT + DEPTH_OFFSET_STEPS)
+    code = np.rint((distance - camera_distance) * DEPTH_STEPS_PER_UNIT + DEPTH_OFFSET_STEPS)
     person = distance != 0.0
     bad = person & ~((code >= 1.0) & (code <= 65535.0))
     if bad.any():
+        offset = camera_distance - CAMERA_DISTANCE
         raise ShardError(
-            f"depth: expected ray distances of {DEPTH_MIN:.3f} to {DEPTH_MAX:.3f} normalised "
-            f"units, got {distance[bad][0]:.6g} (and {int(bad.sum()) - 1} more)"
+            f"depth: expected ray distances of {DEPTH_MIN + offset:.3f} to "
+            f"{DEPTH_MAX + offset:.3f} normalised units, got {distance[bad][0]:.6g} "
+            f"(and {int(bad.sum()) - 1} more)"
         )
     return np.where(person, code, 0.0).astype(np.uint16)
 
 
-def decode_depth(code: NDArray[np.uint16]) -> NDArray[np.float32]:
+def decode_depth(
+    code: NDArray[np.uint16], camera_distance: float = CAMERA_DISTANCE
+) -> NDArray[np.float32]:
     """Return the ray distances of depth codes, within 7.3e-6 (1/64 pixel at 2048)."""
     distance = code.astype(np.float32)  # exact: the codes have 16 bits
     distance -= np.float32(DEPTH_OFFSET_STEPS)
     distance *= np.float32(1.0 / DEPTH_STEPS_PER_UNIT)
-    distance += np.float32(CAMERA_DISTANCE)
+    distance += np.float32(camera_distance)
     distance[code == 0] = 0.0
     return distance
 
@@ -162,31 +182,23 @@ def decode_normal(code: NDArray[np.int8]) -> NDArray[np.float32]:
     return normal
 
 
-def _encode_raw(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    return values
-
-
-ENCODERS: dict[Codec, Callable[..., NDArray]] = {
-    "raw": _encode_raw,
-    "depth": encode_depth,
-    "normal": encode_normal,
-}
-DECODERS: dict[Codec, Callable[..., NDArray]] = {
-    "raw": _encode_raw,
-    "depth": decode_depth,
-    "normal": decode_normal,
-}
-
-
-def encode_picture(name: str, values: NDArray) -> NDArray:
+def encode_picture(name: str, values: NDArray, camera_distance: float) -> NDArray:
     """Return one view of a picture as it is stored.
+
+    Args:
+        name: one of `PICTURES`.
+        values: physical ones, (R, R) or (R, R, C), or a part.
+        camera_distance: of the view.
 
     Raises:
         ShardError: the values do not fit the code, or are not of the dtype and shape
             that the array has.
     """
-    spec = PICTURES[name]
-    coded = ENCODERS[spec.codec](values)
+    spec, coded = PICTURES[name], values
+    if spec.codec == "depth":
+        coded = encode_depth(values, camera_distance)
+    elif spec.codec == "normal":
+        coded = encode_normal(values)
     channels = (spec.channels,) if spec.channels else ()
     if coded.dtype != np.dtype(spec.dtype) or coded.shape[2:] != channels:
         raise ShardError(
@@ -196,6 +208,9 @@ def encode_picture(name: str, values: NDArray) -> NDArray:
     return coded
 
 
-def decode_picture(name: str, code: NDArray) -> NDArray:
+def decode_picture(name: str, code: NDArray, camera_distance: float) -> NDArray:
     """Return stored values of a picture as physical ones (colours and masks as they are)."""
-    return DECODERS[PICTURES[name].codec](code)
+    codec = PICTURES[name].codec
+    if codec == "depth":
+        return decode_depth(code, camera_distance)
+    return decode_normal(code) if codec == "normal" else code

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import hdf5plugin  # noqa: F401  registers the zstd filter with h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.shard_checks import checked_shape, json_object, text_of
+from dataset.shard_checks import GroupMember, checked_shape, json_object, text_of
 from dataset.shard_codec import (
     BACKGROUND_PIXELS,
     IMAGE_FRONT,
@@ -20,11 +20,14 @@ from dataset.shard_codec import (
     ShardError,
     decode_picture,
 )
-from render.camera import Camera
+from dataset.views import View
+from render.camera import Camera, Projection
 from render.compositing import composite
 
 Box = tuple[int, int, int, int]
 """Rows row0 to row1 - 1 and columns col0 to col1 - 1 of a picture."""
+
+TURNS = ("yaw_deg", "pitch_deg", "roll_deg")
 
 
 class ShardReader:
@@ -129,18 +132,61 @@ class ShardReader:
         return self._shape.resolution
 
     @property
+    def people(self) -> int:
+        """Number of people in every view."""
+        return self._shape.people
+
+    @property
+    def members(self) -> tuple[GroupMember, ...]:
+        """The people of a group, in the order of the instance mask; empty for one person."""
+        if self.people == 1:
+            return ()
+        names, subjects, places = (
+            self._table(f"people/{name}") for name in ("scan_id", "subject", "group_from_scan")
+        )
+        return tuple(
+            GroupMember(scan_id=text_of(name), subject=text_of(subject), group_from_scan=place)
+            for name, subject, place in zip(names, subjects, places, strict=True)
+        )
+
+    @property
     def camera(self) -> Camera:
-        """The camera of every view."""
-        return Camera(self.resolution, float(self._open().attrs["fov_deg"]))
+        """The camera of every view.
+
+        Raises:
+            ShardError: views have cameras of their own.
+        """
+        cameras = {self.view(number).camera for number in range(self.view_count)}
+        if len(cameras) > 1:
+            raise ShardError(
+                f"{self._path}: expected one camera for all views, got {len(cameras)} "
+                "(rendered with --fov)"
+            )
+        return cameras.pop()
+
+    def view(self, number: int) -> View:
+        """Return from where a view was seen."""
+        self._checked(number)
+        fov, distance = (self._table(f"camera/{n}", number) for n in ("fov_deg", "distance"))
+        turns = {n: float(self._table(f"view/{n}", number)) for n in TURNS}
+        projection = cast(Projection, text_of(self._open().attrs["projection"]))
+        return View(
+            camera=Camera(self.resolution, float(fov), projection),
+            distance=float(distance),
+            **turns,
+        )
 
     @property
     def unit_cm(self) -> float:
-        """Length of one scan unit, centimetres."""
+        """Length of one scan unit, centimetres; 1 for a group."""
         return float(self._open().attrs["unit_cm"])
 
     @property
     def normalised_from_scan(self) -> NDArray[np.float64]:
-        """(4, 4) float64 matrix from the scan frame to the normalised frame, shrink included."""
+        """(4, 4) float64 matrix from the scan frame to the normalised frame, shrink included.
+
+        Of a group: from the frame that `GroupMember.group_from_scan` leads to.
+        """
         return self._table("camera/normalised_from_scan")
 
     @property
@@ -149,7 +195,7 @@ class ShardReader:
         return float(self._table("camera/shrink"))
 
     def pose(self, view: int) -> NDArray[np.float64]:
-        """Return the (4, 4) camera-from-normalised matrix of a view, yaw included."""
+        """Return the (4, 4) camera-from-normalised matrix of a view, all turns included."""
         return self._table("camera/pose", self._checked(view))
 
     def yaw_deg(self, view: int) -> float:
@@ -188,7 +234,9 @@ class ShardReader:
             Colours (R, R, 3) uint8 sRGB; "mask" and "coverage" (R, R) uint8; depth (R, R)
             float32 ray distance, 0 on the background; normals (R, R, 3) float32 unit vectors
             in the camera frame, 0 on the background; "joints/2d" (31, 3) float32 pixels +
-            confidence; "joints/3d" (31, 4) float32 normalised frame before yaw + confidence.
+            confidence; "joints/3d" (31, 4) float32 normalised frame before yaw + confidence;
+            both with the number of people in front where there are several. "instance" (R, R)
+            uint8, 0 on the background and k on the k-th person, of groups alone.
 
         Raises:
             ShardError: the shard does not hold the array, or its bytes are damaged.
@@ -208,7 +256,8 @@ class ShardReader:
         row0, row1, col0, col1 = box if box is not None else (0, resolution, 0, resolution)
         if not (0 <= row0 < row1 <= resolution and 0 <= col0 < col1 <= resolution):
             raise ValueError(f"box: expected a part of {resolution} x {resolution}, got {box}")
-        return decode_picture(name, self._table(name, (view, slice(row0, row1), slice(col0, col1))))
+        code = self._table(name, (view, slice(row0, row1), slice(col0, col1)))
+        return decode_picture(name, code, float(self._table("camera/distance", view)))
 
     @property
     def has_mesh(self) -> bool:

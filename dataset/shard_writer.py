@@ -18,7 +18,7 @@ import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.joints import JOINT_COUNT
+from dataset.shard_checks import GroupMember, ShardShape
 from dataset.shard_codec import (
     PICTURES,
     SCHEMA_VERSION,
@@ -27,7 +27,8 @@ from dataset.shard_codec import (
     encode_picture,
     stored_pictures,
 )
-from render.camera import Camera
+from dataset.views import View
+from render.camera import Projection
 
 PARTIAL_SUFFIX = ".partial"
 """What a shard's name ends in while it is being written."""
@@ -44,25 +45,39 @@ class ShardHeader:
         scan_id: safe file name of the scan.
         subject: the person; all scans of one subject are in one split.
         views: number of views.
-        camera: the camera of every view.
+        resolution: width and height of every view, pixels.
+        projection: of the camera of every view.
         composite: "baked" or "on-read".
-        unit_cm: length of one scan unit, centimetres.
-        normalised_from_scan: (4, 4) float64, shrink included.
+        unit_cm: length of one scan unit, centimetres; of a group, 1.
+        normalised_from_scan: (4, 4) float64, shrink included; of a group, from its frame.
         shrink: factor by which the scan was made smaller to clear the border, 1 if not.
         config: what the shard set was made with (JSON values).
         metadata: what the scan set says of the scan (JSON values).
+        members: the people of a group, in the order of the instance mask; empty for one person.
     """
 
     scan_id: str
     subject: str
     views: int
-    camera: Camera
+    resolution: int
+    projection: Projection
     composite: str
     unit_cm: float
     normalised_from_scan: NDArray[np.floating]
     shrink: float = 1.0
     config: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
+    members: tuple[GroupMember, ...] = ()
+
+    @property
+    def shape(self) -> ShardShape:
+        """What the arrays have in common."""
+        return ShardShape(
+            views=self.views,
+            resolution=self.resolution,
+            composite=self.composite,
+            people=max(len(self.members), 1),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +87,9 @@ class ViewRecord:
     Attributes:
         pictures: every array that `stored_pictures` names, (R, R) or (R, R, C): colours,
             mask, coverage uint8; depth float ray distance, 0 background; normals unit vectors.
-        joints_2d: (31, 3) pixels + confidence.
-        joints_3d: (31, 4) normalised frame before yaw + confidence.
-        pose: (4, 4) camera-from-normalised, yaw included.
-        yaw_deg: turn of the scan about +y, degrees.
+        joints_2d: (31, 3) pixels + confidence; (P, 31, 3) of a group.
+        joints_3d: (31, 4) normalised frame before yaw + confidence; (P, 31, 4) of a group.
+        view: from where it was seen.
         seed: seed of everything random in the view, 0..2^64-1.
         rig: the lights, as arrays whose shapes are the same in every view.
         background_id: which background was drawn.
@@ -85,8 +99,7 @@ class ViewRecord:
     pictures: Mapping[str, NDArray]
     joints_2d: NDArray[np.floating]
     joints_3d: NDArray[np.floating]
-    pose: NDArray[np.floating]
-    yaw_deg: float
+    view: View
     seed: int
     rig: Mapping[str, NDArray]
     background_id: str
@@ -119,17 +132,18 @@ class ShardWriter:
         self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
         self._header = header
         self._records: list[ViewRecord] = []
-        self._names = stored_pictures(header.composite)
+        self._names = stored_pictures(header.composite, header.shape.people)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = h5py.File(self._partial, "w", track_order=False)
         self._start()
 
     def _start(self) -> None:
-        header, resolution = self._header, self._header.camera.resolution
+        header, resolution = self._header, self._header.resolution
         attributes = {
             "scan_id": header.scan_id,
             "subject": header.subject,
             "composite": header.composite,
+            "projection": header.projection,
             "config": canonical_json(header.config),
         }
         for name, text in attributes.items():
@@ -137,7 +151,7 @@ class ShardWriter:
         self._file.attrs["schema_version"] = np.int64(SCHEMA_VERSION)
         self._file.attrs["resolution"] = np.int64(resolution)
         self._file.attrs["views"] = np.int64(header.views)
-        self._file.attrs["fov_deg"] = np.float64(header.camera.fov_deg)
+        self._file.attrs["people"] = np.int64(header.shape.people)
         self._file.attrs["unit_cm"] = np.float64(header.unit_cm)
         for name in self._names:
             spec = PICTURES[name]
@@ -157,7 +171,7 @@ class ShardWriter:
         Raises:
             ShardError: an array is missing, or its values, shape or dtype do not fit.
         """
-        view, resolution = len(self._records), self._header.camera.resolution
+        view, resolution = len(self._records), self._header.resolution
         if view >= self._header.views:
             raise ValueError(f"views: expected {self._header.views}, got one more")
         for name in self._names:
@@ -168,14 +182,14 @@ class ShardWriter:
                 raise ShardError(
                     f"{name}: expected {resolution} x {resolution} pixels, got {values.shape}"
                 )
-            self._write_tiles(name, view, values)
+            self._write_tiles(name, view, values, record.view.distance)
         self._records.append(replace(record, pictures={}))  # the pictures are on disk now
 
-    def _write_tiles(self, name: str, view: int, values: NDArray) -> None:
+    def _write_tiles(self, name: str, view: int, values: NDArray, distance: float) -> None:
         dataset = self._file[name]
         for row, column in np.argwhere(tiles_with_content(values)) * TILE:
             rows, columns = slice(row, row + TILE), slice(column, column + TILE)
-            tile = encode_picture(name, values[rows, columns])
+            tile = encode_picture(name, values[rows, columns], distance)
             if tile.any():
                 dataset[view, rows, columns] = tile
 
@@ -202,18 +216,23 @@ class ShardWriter:
         records, header = self._records, self._header
         if len(records) != header.views:
             raise ValueError(f"views: expected {header.views}, got {len(records)}")
+        shape, views = header.shape, [record.view for record in records]
         tables: dict[str, NDArray] = {
-            "joints/2d": np.stack([_joints(r.joints_2d, 3) for r in records]),
-            "joints/3d": np.stack([_joints(r.joints_3d, 4) for r in records]),
-            "camera/intrinsics": header.camera.intrinsics(),
-            "camera/pose": np.stack([np.asarray(r.pose, dtype=np.float64) for r in records]),
+            "joints/2d": np.stack([_joints(r.joints_2d, shape.joints(3)) for r in records]),
+            "joints/3d": np.stack([_joints(r.joints_3d, shape.joints(4)) for r in records]),
+            "camera/intrinsics": np.stack([view.camera.intrinsics() for view in views]),
+            "camera/pose": np.stack([view.pose for view in views]),
+            "camera/fov_deg": np.array([view.camera.fov_deg for view in views]),
+            "camera/distance": np.array([view.distance for view in views]),
             "camera/normalised_from_scan": np.asarray(
                 header.normalised_from_scan, dtype=np.float64
             ),
             # An attribute may not exceed 64 KiB.
             "metadata": np.array(canonical_json(header.metadata).encode("ascii")),
             "camera/shrink": np.array(header.shrink, dtype=np.float64),
-            "view/yaw_deg": np.array([r.yaw_deg for r in records], dtype=np.float64),
+            "view/yaw_deg": np.array([view.yaw_deg for view in views], dtype=np.float64),
+            "view/pitch_deg": np.array([view.pitch_deg for view in views], dtype=np.float64),
+            "view/roll_deg": np.array([view.roll_deg for view in views], dtype=np.float64),
             "view/seed": np.array([r.seed for r in records], dtype=np.uint64),
             "background/id": np.array([r.background_id.encode("utf-8") or b" " for r in records]),
             "background/crop": np.stack(
@@ -222,6 +241,12 @@ class ShardWriter:
         }
         for name in sorted(records[0].rig):
             tables[f"view/rig/{name}"] = np.stack([np.asarray(r.rig[name]) for r in records])
+        if header.members:
+            tables["people/scan_id"] = np.array([m.scan_id.encode() for m in header.members])
+            tables["people/subject"] = np.array([m.subject.encode() for m in header.members])
+            tables["people/group_from_scan"] = np.stack(
+                [np.asarray(m.group_from_scan, dtype=np.float64) for m in header.members]
+            )
         for name, values in tables.items():
             self._table(name, values)
 
@@ -265,8 +290,8 @@ def tiles_with_content(values: NDArray) -> NDArray[np.bool_]:
     return np.array(rows, dtype=bool)
 
 
-def _joints(values: NDArray[np.floating], columns: int) -> NDArray[np.float32]:
+def _joints(values: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.float32]:
     joints = np.asarray(values, dtype=np.float32)
-    if joints.shape != (JOINT_COUNT, columns) or not np.isfinite(joints).all():
-        raise ShardError(f"joints: expected finite ({JOINT_COUNT}, {columns}), got {joints.shape}")
+    if joints.shape != shape or not np.isfinite(joints).all():
+        raise ShardError(f"joints: expected finite {shape}, got {joints.shape}")
     return joints

@@ -4,7 +4,32 @@
 
     shards/index.json                     schema, config, seed, tool version, digests
     shards/splits/{train,val,test}.txt    scan ids
-    shards/scans/<scan-id>.h5             all views of one scan
+    shards/scans/<scan-id>.h5             all views of one scan, or of the group it leads
+
+A shard holds N views of R x R pixels:
+
+=============================== ====================== ==========================================
+dataset                         shape                  meaning
+=============================== ====================== ==========================================
+image/front, image/back         N,R,R,3 uint8          lit; the front over its background
+person/front                    N,R,R,3 uint8          lit front, premultiplied by coverage
+albedo/front, albedo/back       N,R,R,3 uint8          unlit
+depth/front, depth/back         N,R,R uint16           ray distance, see `shard_codec`
+normal/front, normal/back       N,R,R,3 int            unit normals, see `shard_codec`
+mask, coverage                  N,R,R uint8            1 person, 2 unreliable; alpha
+instance                        N,R,R uint8            groups: 0 background, k the k-th person
+joints/2d, joints/3d            N,31,3 and N,31,4      groups: N,P,31,3 and N,P,31,4
+camera/intrinsics, camera/pose  N,3,3 and N,4,4        see `render.camera`
+camera/fov_deg, camera/distance N                      of the camera of every view
+view/yaw_deg, pitch_deg, ...    N                      turns, seed, lights (`view/rig/`)
+background/id, background/crop  N and N,4              which picture, which part; pixels on-read
+people/scan_id, subject         P                      groups: who is the k-th person
+people/group_from_scan          P,4,4                  groups: where everybody stands
+mesh/vertices, mesh/faces       V,3 and F,3            of scans that are scored; not of groups
+=============================== ====================== ==========================================
+
+With several people in an image the depth, normal and albedo of both sides are those of the
+person seen in front, so that the back side is the farthest surface of that person.
 
 Reading never writes.
 """
@@ -27,6 +52,7 @@ from dataset.shard_codec import (
 from dataset.shard_index import ShardIndex, file_digest, read_index, read_splits, shard_path
 from dataset.shard_reader import Box, ShardReader
 from dataset.splits import SPLITS
+from render.camera import CAMERA_DISTANCE, FOV_DEG
 
 __all__ = [
     "DEPTH_MAX",
@@ -41,6 +67,7 @@ __all__ = [
     "ShardReader",
     "ShardSet",
     "ViewRef",
+    "require_standard_views",
 ]
 
 
@@ -166,3 +193,27 @@ class ShardSet:
         path, entry = shard_path(self._root, scan_id), self._entries[scan_id]
         if file_digest(path) != (entry.bytes, entry.sha256):
             raise ShardError(f"{path}: expected the SHA-256 of the index, got another")
+
+
+def require_standard_views(shards: ShardSet) -> None:
+    """See that a set shows one person an image by the camera that the networks know.
+
+    Depth in network units, and normals from it, hold for the perspective camera with a field
+    of view of 50 degrees at distance 1; where it stands around the person is free.
+
+    Raises:
+        ShardError: it does not.
+    """
+    standard = {
+        "camera": ("--camera", "perspective"),
+        "fov_deg": ("--fov", [FOV_DEG, FOV_DEG]),
+        "distance": ("--distance", [CAMERA_DISTANCE, CAMERA_DISTANCE]),
+        "people_per_image": ("--people-per-image", 1),
+    }
+    for name, (flag, expected) in standard.items():
+        found = shards.config.get(name, expected)
+        if found != expected:
+            raise ShardError(
+                f"{shards.root}: expected shards with {name} = {expected}, the only ones that "
+                f"the networks take, got {found} (render without {flag})"
+            )

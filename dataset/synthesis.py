@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset.existing_shards import complete_entry, existing_set
+from dataset.existing_shards import Wanted, complete_entry, existing_set
+from dataset.groups import ranked_partners
 from dataset.scan_rendering import ScanOutcome, ScanTask, render_batch
 from dataset.scans import Scan
 from dataset.shard_index import (
@@ -25,7 +26,7 @@ from dataset.shard_index import (
     write_index,
     write_splits,
 )
-from dataset.splits import SplitRequest, assign_splits
+from dataset.splits import SPLITS, SplitRequest, assign_splits
 from dataset.synthesis_config import SynthesisConfig
 from render.errors import UserInputError
 
@@ -34,6 +35,9 @@ LOGGER = logging.getLogger(__name__)
 SECONDS_BETWEEN_INDEX_WRITES = 10.0
 LARGEST_BATCH = 8
 BATCHES_PER_JOB = 16
+
+PARTNER_CHOICES = 8
+"""Candidates for every place beside a scan, as some may be of one subject or unusable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +48,15 @@ class SynthesisReport:
         done: ids of the scans that were rendered.
         skipped: ids of the scans whose complete shards were kept.
         failed: id -> why, of the scans that could not be used.
-        without_joints: ids of rendered scans that have no joints.
+        without_joints: ids of rendered scans that have no joints, or whose group has none.
+        skipped_backgrounds: names of background pictures that could not be decoded.
     """
 
     done: tuple[str, ...]
     skipped: tuple[str, ...]
     failed: Mapping[str, str]
     without_joints: tuple[str, ...]
+    skipped_backgrounds: tuple[str, ...]
 
 
 @dataclass
@@ -62,6 +68,8 @@ class _Progress:
     skipped: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     without_joints: set[str] = field(default_factory=set)
+    skipped_backgrounds: set[str] = field(default_factory=set)
+    renderers: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +129,7 @@ def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> 
         skipped=tuple(sorted(progress.skipped)),
         failed=dict(sorted(progress.failed.items())),
         without_joints=tuple(sorted(progress.without_joints)),
+        skipped_backgrounds=tuple(sorted(progress.skipped_backgrounds)),
     )
 
 
@@ -164,15 +173,26 @@ def _render_missing(
 ) -> None:
     """Render what is missing, keeping index and lists up to date, also when cut short."""
     identity, tasks = run.config.identity(), []
+    companions: dict[str, list[Scan]] = {split: [] for split in SPLITS}
     for scan in scans:
+        companions[split_of[scan.scan_id]].append(scan)
+    for scan in scans:
+        beside = companions[split_of[scan.scan_id]]
         store_mesh = run.config.stores_mesh(split_of[scan.scan_id])
         keep = not run.overwrite or scan.scan_id in progress.done
         entry = None
         if keep:
-            known = progress.entries.get(scan.scan_id)
-            entry = complete_entry(run.out, scan, identity, store_mesh, known)
+            wanted = Wanted(
+                scan=scan,
+                identity=identity,
+                needs_mesh=store_mesh,
+                companions=frozenset(other.scan_id for other in beside),
+            )
+            entry = complete_entry(run.out, wanted, progress.entries.get(scan.scan_id))
         if entry is None:
-            tasks.append(ScanTask(scan=scan, store_mesh=store_mesh))
+            choices = PARTNER_CHOICES * (run.config.people_per_image - 1)
+            partners = ranked_partners(scan, beside, run.config.seed, choices) if choices else ()
+            tasks.append(ScanTask(scan=scan, store_mesh=store_mesh, partners=partners))
             continue
         progress.entries[scan.scan_id] = entry
         if scan.scan_id not in progress.done | progress.skipped:
@@ -194,6 +214,10 @@ def _render_missing(
 
 
 def _note(outcome: ScanOutcome, progress: _Progress) -> None:
+    progress.skipped_backgrounds |= outcome.skipped_backgrounds
+    if outcome.renderer not in progress.renderers:
+        progress.renderers.add(outcome.renderer)
+        LOGGER.info("OpenGL: %s", outcome.renderer)
     if outcome.entry is None:
         progress.failed[outcome.scan_id] = outcome.reason
         progress.entries.pop(outcome.scan_id, None)
@@ -212,7 +236,7 @@ def _note(outcome: ScanOutcome, progress: _Progress) -> None:
 def _keep_old_shard(run: Synthesis, scan_id: str, progress: _Progress) -> None:
     """List the shard of an earlier run where rendering it again has failed."""
     scan = next(scan for scan in run.scans if scan.scan_id == scan_id)
-    entry = complete_entry(run.out, scan, run.config.identity(), False, None)
+    entry = complete_entry(run.out, Wanted(scan=scan, identity=run.config.identity()), None)
     if entry is not None:
         progress.entries[scan_id] = entry
         LOGGER.info("%s: the shard of an earlier run is kept", scan_id)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from render.colour import jitter_colours
 from render.compositing import resize_cover_crop
 from render.context import OffscreenContext
 from render.errors import UserInputError
@@ -51,6 +52,7 @@ class BackgroundSource:
         root: a folder of images at any depth; None for procedural indoor rooms.
         context: where rooms are rendered; None to open one when the first room is drawn. It
             stays the caller's.
+        jitter: how strongly the colours of every picture are changed, 0 (not at all) to 1.
 
     Attributes:
         skipped: ids of images that were drawn but could not be decoded.
@@ -59,8 +61,11 @@ class BackgroundSource:
         BackgroundError: the folder is missing or holds no image.
     """
 
-    def __init__(self, root: Path | None, context: OffscreenContext | None = None) -> None:
+    def __init__(
+        self, root: Path | None, context: OffscreenContext | None = None, jitter: float = 0.0
+    ) -> None:
         self._root = root
+        self._jitter = jitter
         self._names = [] if root is None else _image_names(root)
         self._context = context
         self._own_context: OffscreenContext | None = None
@@ -75,22 +80,12 @@ class BackgroundSource:
             ContextError: a room needs an OpenGL context and none can be made.
         """
         if self._root is None:
-            return self._draw_room(rng, resolution)
-        for _ in range(_TRIES):
-            name = self._names[int(rng.integers(len(self._names)))]
-            if name in self.skipped:
-                continue
-            image = _decode(self._root / name, resolution)
-            if image is None:
-                self.skipped.add(name)
-                LOGGER.warning("%s: cannot be decoded and is skipped", self._root / name)
-                continue
-            cut = resize_cover_crop(image, resolution, rng)
-            return Background(pixels=cut.pixels, id=name, crop=cut.crop)
-        raise BackgroundError(
-            f"{self._root}: expected images that can be decoded, "
-            f"got {len(self.skipped)} that cannot"
-        )
+            drawn = self._draw_room(rng, resolution)
+        else:
+            drawn = self._draw_picture(self._root, rng, resolution)
+        if self._jitter > 0.0:
+            drawn = replace(drawn, pixels=jitter_colours(drawn.pixels, self._jitter, rng))
+        return drawn
 
     def close(self) -> None:
         """Give the rasteriser, and a context of our own, back."""
@@ -106,6 +101,22 @@ class BackgroundSource:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _draw_picture(self, root: Path, rng: np.random.Generator, resolution: int) -> Background:
+        for _ in range(_TRIES):
+            name = self._names[int(rng.integers(len(self._names)))]
+            if name in self.skipped:
+                continue
+            image = _decode(root / name, resolution)
+            if image is None:
+                self.skipped.add(name)
+                LOGGER.warning("%s: cannot be decoded and is skipped", root / name)
+                continue
+            cut = resize_cover_crop(image, resolution, rng)
+            return Background(pixels=cut.pixels, id=name, crop=cut.crop)
+        raise BackgroundError(
+            f"{root}: expected images that can be decoded, got {len(self.skipped)} that cannot"
+        )
 
     def _draw_room(self, rng: np.random.Generator, resolution: int) -> Background:
         if self._rasteriser is None:

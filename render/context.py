@@ -1,21 +1,34 @@
 """A headless OpenGL context, on pyrender's EGL or OSMesa platform.
 
+Chosen in this order: a graphics card through EGL, software through EGL, OSMesa (software).
+The environment overrides: PYOPENGL_PLATFORM=egl or osmesa, and EGL_DEVICE_ID=N for the N-th
+device that EGL lists.
+
 PyOpenGL binds itself to one platform at its first import, so nothing here imports it
 before a context is asked for, and OpenGL is reached through `OffscreenContext.gl` alone.
 """
 
 from __future__ import annotations
 
+import ctypes
 import ctypes.util
+import logging
 import os
 from types import ModuleType, TracebackType
 from typing import Any
 
 from render.errors import ContextError
 
+LOGGER = logging.getLogger(__name__)
+
 PLATFORM_VARIABLE = "PYOPENGL_PLATFORM"
+DEVICE_VARIABLE = "EGL_DEVICE_ID"
 APT_PACKAGES = "libegl1 libgl1 libgl1-mesa-dri libgles2"
 _PLATFORMS = ("egl", "osmesa")
+_EGL_PLATFORM_DEVICE = 0x313F
+_EGL_EXTENSIONS = 0x3055
+_SOFTWARE_DEVICE = b"EGL_MESA_device_software"
+_MOST_DEVICES = 64
 
 
 class OffscreenContext:
@@ -25,6 +38,7 @@ class OffscreenContext:
 
     Attributes:
         gl: PyOpenGL's `OpenGL.GL` module, bound to the platform of this context.
+        description: what draws, and through which platform, for logs.
 
     Raises:
         ContextError: no context can be made.
@@ -38,6 +52,8 @@ class OffscreenContext:
 
             self.gl: ModuleType = GL
             self.renderer = GL.glGetString(GL.GL_RENDERER).decode()
+        except ContextError:
+            raise
         except Exception as error:  # PyOpenGL and drivers fail in many ways, all meaning the same
             raise ContextError(
                 f"OpenGL: expected a headless context through {name.upper()}, got "
@@ -46,6 +62,8 @@ class OffscreenContext:
             ) from error
         self._is_egl = name == "egl"
         self._open = True
+        self.description = f"{self.renderer} through {'EGL' if self._is_egl else 'OSMesa'}"
+        LOGGER.info("OpenGL: %s", self.description)
 
     def make_current(self) -> None:
         """Make this the context that OpenGL calls of this thread go to.
@@ -86,14 +104,14 @@ class OffscreenContext:
 
 
 def _choose_platform() -> str:
-    """Return the platform the user asked for, else EGL where the library is, else OSMesa."""
+    """Return the platform the user asked for, else EGL where it has a device, else OSMesa."""
     asked = os.environ.get(PLATFORM_VARIABLE)
     if asked is None:
-        name = "egl" if ctypes.util.find_library("EGL") else "osmesa"
+        name = "egl" if DEVICE_VARIABLE in os.environ or _egl_has_display() else "osmesa"
         if name == "osmesa" and not ctypes.util.find_library("OSMesa"):
             raise ContextError(
-                "OpenGL: expected the system library EGL (or OSMesa), found neither; "
-                f"on Debian or Ubuntu install it with: apt-get install {APT_PACKAGES}"
+                "OpenGL: expected the system library EGL with a driver (or OSMesa), found "
+                f"neither; on Debian or Ubuntu install it with: apt-get install {APT_PACKAGES}"
             )
         os.environ[PLATFORM_VARIABLE] = name
         return name
@@ -106,13 +124,45 @@ def _choose_platform() -> str:
     return asked
 
 
+def _egl_has_display() -> bool:
+    """Whether EGL can be started on a device; asked without PyOpenGL, which binds itself."""
+    library = ctypes.util.find_library("EGL")
+    if library is None:
+        return False
+    egl = ctypes.CDLL(library)
+    egl.eglGetProcAddress.restype = egl.eglGetDisplay.restype = ctypes.c_void_p
+    egl.eglInitialize.argtypes = [ctypes.c_void_p] * 3
+    query = egl.eglGetProcAddress(b"eglQueryDevicesEXT")
+    display_of = egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT")
+    if not query or not display_of:
+        return bool(egl.eglInitialize(egl.eglGetDisplay(None), None, None))
+    devices, count = (ctypes.c_void_p * _MOST_DEVICES)(), ctypes.c_int()
+    pointer = ctypes.c_void_p
+    list_devices = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, pointer, pointer)(query)
+    get_display = ctypes.CFUNCTYPE(pointer, ctypes.c_int, pointer, pointer)(display_of)
+    if not list_devices(_MOST_DEVICES, devices, ctypes.addressof(count)):
+        return False
+    return any(
+        egl.eglInitialize(get_display(_EGL_PLATFORM_DEVICE, device, None), None, None)
+        for device in devices[: count.value]
+    )
+
+
 def _open_egl() -> Any:
     from pyrender.platforms import egl
 
     devices = [egl.get_default_device()] if egl._eglQueryDevicesEXT is None else egl.query_devices()
+    asked = os.environ.get(DEVICE_VARIABLE)
+    if asked is not None:
+        if not asked.isdecimal() or int(asked) >= len(devices):
+            raise ContextError(
+                f"{DEVICE_VARIABLE}: expected a number below {len(devices)}, the number of "
+                f"devices that EGL lists, got {asked!r}"
+            )
+        devices = [devices[int(asked)]]
     failure: Exception = RuntimeError("no EGL device")
-    # A machine can list graphics cards that this user may not open before the software device.
-    for device in devices:
+    # A machine can list graphics cards that this user may not open.
+    for device in sorted(devices, key=_is_software):
         platform = egl.EGLPlatform(1, 1, device=device)
         try:
             platform.init_context()
@@ -120,6 +170,16 @@ def _open_egl() -> Any:
         except Exception as error:
             failure = error
     raise failure
+
+
+def _is_software(device: Any) -> bool:
+    from pyrender.platforms import egl
+
+    if device._display is None or egl._eglQueryDeviceStringEXT is None:
+        return False
+    return _SOFTWARE_DEVICE in (
+        egl._eglQueryDeviceStringEXT(device._display, _EGL_EXTENSIONS) or b""
+    )
 
 
 def _open_osmesa() -> Any:

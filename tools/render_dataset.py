@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from dataset.scans import Scan
     from dataset.synthesis import Synthesis, SynthesisReport
+    from dataset.synthesis_config import SynthesisConfig
 
 COMMAND = "render-dataset"
 
@@ -47,32 +49,15 @@ def build_parser() -> argparse.ArgumentParser:
         default="auto",
         help="demo: folders with a metadata.json; generic: any tree of OBJ or PLY files",
     )
-    add(
-        "--backgrounds",
-        type=Path,
-        metavar="DIR",
-        help="folder of background pictures (default: rooms are drawn)",
-    )
     add("--resolution", type=int, default=2048, metavar="PX", help="width and height, pixels")
+    _add_camera_flags(parser)
+    _add_picture_flags(parser)
     add(
-        "--angles",
-        type=float,
-        nargs=3,
-        default=(-30.0, 30.0, 10.0),
-        metavar=("MIN", "MAX", "STEP"),
-        help="turns of the person about the vertical, degrees",
-    )
-    add(
-        "--rig",
-        choices=("paper", "key", "soft", "none"),
-        default="paper",
-        help="lights; paper: ambient and 90 diffuse lights, drawn per view",
-    )
-    add(
-        "--composite",
-        choices=("baked", "on-read"),
-        default="baked",
-        help="store the finished picture, or person and background apart",
+        "--gpu",
+        type=int,
+        metavar="N",
+        help="the N-th device that EGL lists, from 0 on (default: a graphics card if there is "
+        "one); PYOPENGL_PLATFORM=osmesa renders without EGL",
     )
     add("--jobs", type=int, metavar="N", help="processes (default: the cores that memory allows)")
     add("--limit", type=int, metavar="N", help="render the first N scans only")
@@ -88,6 +73,81 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_camera_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "camera", "What training takes is the default camera, from any side, height and tilt."
+    )
+    turns = group.add_mutually_exclusive_group()
+    turns.add_argument(
+        "--angles",
+        type=float,
+        nargs=3,
+        default=(-30.0, 30.0, 10.0),
+        metavar=("START", "END", "STEP"),
+        help="turns of the person about the vertical, degrees; 0 360 STEP is a full turn",
+    )
+    turns.add_argument(
+        "--yaws", type=float, nargs="+", metavar="DEG", help="these turns instead, in this order"
+    )
+    group.add_argument(
+        "--camera",
+        choices=("perspective", "orthographic"),
+        default="perspective",
+        help="orthographic: parallel rays, as large as the person is in the perspective picture",
+    )
+    for name, default, text in (
+        ("--pitch", (0.0, 0.0), "degrees the camera looks down by, at most 90"),
+        ("--roll", (0.0, 0.0), "degrees the picture turns counter-clockwise by, at most 180"),
+        ("--fov", (50.0, 50.0), "field of view, 5 to 120 degrees"),
+        ("--distance", (1.0, 1.0), "of the camera; the person is at most 0.71 tall and wide"),
+    ):
+        group.add_argument(
+            name,
+            type=float,
+            nargs=2,
+            default=default,
+            metavar=("LOW", "HIGH"),
+            help=f"{text}; drawn for every view",
+        )
+
+
+def _add_picture_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("picture").add_argument
+    add(
+        "--backgrounds",
+        type=Path,
+        metavar="DIR",
+        help="folder of background pictures at any depth (default: rooms are drawn)",
+    )
+    add(
+        "--background-jitter",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="how strongly the colours of backgrounds are changed at random, 0 to 1",
+    )
+    add(
+        "--people-per-image",
+        type=int,
+        default=1,
+        metavar="N",
+        help="above 1, every scan stands in a group with N - 1 others of its split, at random "
+        "places of the floor; one shard a group, with an instance mask",
+    )
+    add(
+        "--rig",
+        choices=("paper", "key", "soft", "none"),
+        default="paper",
+        help="lights; paper: ambient and 90 diffuse lights, drawn per view",
+    )
+    add(
+        "--composite",
+        choices=("baked", "on-read"),
+        default="baked",
+        help="store the finished picture, or person and background apart",
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     return run_command(build_parser(), _run, argv)
@@ -97,17 +157,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from dataset.existing_shards import existing_set
     from dataset.scans import find_scans
     from dataset.synthesis import Synthesis, scan_set_lists
-    from dataset.synthesis_config import SynthesisConfig
 
-    config = SynthesisConfig(
-        resolution=arguments.resolution,
-        angles=tuple(arguments.angles),
-        rig=arguments.rig,
-        composite=arguments.composite,
-        store_mesh=arguments.store_mesh,
-        backgrounds=arguments.backgrounds,
-        seed=arguments.seed,
-    )
+    config = _config(arguments)
+    _choose_device(arguments.gpu)
     jobs = _checked_jobs(arguments.jobs, config.resolution)
     scans = _chosen(find_scans(arguments.scans, arguments.layout), arguments.only, arguments.limit)
     run = Synthesis(
@@ -127,6 +179,45 @@ def _run(arguments: argparse.Namespace) -> int:
     make_output_folder(run.out)
     report = _synthesise_with_bar(run)
     return _summary(report, arguments.scans, arguments.out)
+
+
+def _config(arguments: argparse.Namespace) -> SynthesisConfig:
+    from dataset.synthesis_config import SynthesisConfig
+    from dataset.views import CameraRanges, yaw_angles
+
+    try:
+        yaws = tuple(arguments.yaws or yaw_angles(*arguments.angles))
+    except ValueError as error:
+        raise UserInputError(f"--{error}") from error
+    return SynthesisConfig(
+        resolution=arguments.resolution,
+        yaws_deg=yaws,
+        cameras=CameraRanges(
+            projection=arguments.camera,
+            pitch_deg=tuple(arguments.pitch),
+            roll_deg=tuple(arguments.roll),
+            fov_deg=tuple(arguments.fov),
+            distance=tuple(arguments.distance),
+        ),
+        people_per_image=arguments.people_per_image,
+        rig=arguments.rig,
+        composite=arguments.composite,
+        store_mesh=arguments.store_mesh,
+        backgrounds=arguments.backgrounds,
+        background_jitter=arguments.background_jitter,
+        seed=arguments.seed,
+    )
+
+
+def _choose_device(number: int | None) -> None:
+    """Choose the EGL device of this process and of those that it starts."""
+    if number is None:
+        return
+    if number < 0:
+        raise UserInputError(f"--gpu: expected the number of a device from 0 on, got {number}")
+    from render.context import DEVICE_VARIABLE
+
+    os.environ[DEVICE_VARIABLE] = str(number)
 
 
 def _chosen(scans: list[Scan], only: list[str] | None, limit: int | None) -> list[Scan]:
@@ -212,6 +303,13 @@ def _summary(report: SynthesisReport, scans: Path, out: Path) -> int:
         print(
             f"{len(report.without_joints)} scans have no joints beside them, which training "
             f"needs: {names}{more}"
+        )
+    if report.skipped_backgrounds:
+        names = ", ".join(report.skipped_backgrounds[:5])
+        more = " ..." if len(report.skipped_backgrounds) > 5 else ""
+        print(
+            f"{len(report.skipped_backgrounds)} background pictures cannot be decoded and were "
+            f"skipped: {names}{more}"
         )
     for scan_id, reason in report.failed.items():
         print(f"failed: {scan_id}: {reason}", file=sys.stderr)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.shard_writer import ShardHeader, ViewRecord
-from render.camera import Camera, camera_from_normalised
+from dataset.views import View
+from render.camera import Camera
 
 
 def unit_vectors(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -47,8 +48,7 @@ def make_record(resolution: int, seed: int, yaw_deg: float = 10.0) -> ViewRecord
         pictures=pictures,
         joints_2d=rng.uniform(0, 1, (31, 3)),
         joints_3d=rng.uniform(-0.3, 0.3, (31, 4)),
-        pose=camera_from_normalised(yaw_deg),
-        yaw_deg=yaw_deg,
+        view=View(camera=Camera(resolution), yaw_deg=yaw_deg),
         seed=2**64 - 1 - seed,
         rig={"ambient": rng.uniform(0, 1, 3), "colours": rng.uniform(0, 1, (90, 3))},
         background_id=f"room-{seed}-ä",
@@ -62,7 +62,8 @@ def make_header(resolution: int, views: int, composite: str = "baked") -> ShardH
         scan_id="person_1",
         subject="Zoë",
         views=views,
-        camera=Camera(resolution),
+        resolution=resolution,
+        projection="perspective",
         composite=composite,
         unit_cm=100.0,
         normalised_from_scan=np.diag([0.4, 0.4, 0.4, 1.0]),

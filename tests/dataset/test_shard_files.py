@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dataset.shard_checks import GroupMember
 from dataset.shard_codec import (
     DEPTH_MAX,
     DEPTH_MIN,
@@ -22,6 +23,8 @@ from dataset.shard_codec import (
 )
 from dataset.shard_writer import ShardWriter, tiles_with_content
 from dataset.shards import PICTURES, ShardError, ShardReader
+from dataset.views import View
+from render.camera import Camera
 from tests.dataset.records import make_header, make_record, unit_vectors
 
 RESOLUTION = 300  # more than one tile, the last ones cut off
@@ -73,7 +76,7 @@ def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
         for view in range(2):
             written = make_record(RESOLUTION, view)
             for name, spec in PICTURES.items():
-                if name == "background/pixels":
+                if name in ("background/pixels", "instance"):
                     continue
                 tolerance = {"raw": 0.0, "depth": 7.3e-6, "normal": 7e-3}[spec.codec]
                 values = reader.read(name, view)
@@ -82,7 +85,8 @@ def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
                 assert difference.max() <= tolerance, name
             assert np.array_equal(reader.read("joints/2d", view), np.float32(written.joints_2d))
             assert np.array_equal(reader.read("joints/3d", view), np.float32(written.joints_3d))
-            assert np.array_equal(reader.pose(view), written.pose)
+            assert np.array_equal(reader.pose(view), written.view.pose)
+            assert reader.view(view) == written.view
             assert reader.seed(view) == written.seed
             assert reader.yaw_deg(view) == 10.0
             assert {k: v.tolist() for k, v in reader.rig(view).items()} == {
@@ -103,7 +107,7 @@ def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
 def test_a_box_reads_the_same_as_the_part_of_the_whole(tmp_path: Path, composite: str) -> None:
     reader = ShardReader(write_shard(tmp_path / "a.h5", composite))
     for name in PICTURES:
-        if (name == "background/pixels") and composite == "baked":
+        if name == "instance" or (name == "background/pixels" and composite == "baked"):
             continue
         whole = reader.read(name, 1)
         for box in [(0, 1, 0, 1), (250, 260, 90, 300), (17, 300, 255, 257)]:
@@ -111,6 +115,77 @@ def test_a_box_reads_the_same_as_the_part_of_the_whole(tmp_path: Path, composite
             assert np.array_equal(part, whole[box[0] : box[1], box[2] : box[3]]), name
     with pytest.raises(ValueError, match="box"):
         reader.read("mask", 0, (0, RESOLUTION + 1, 0, 5))
+
+
+def test_every_view_has_its_own_camera_and_its_depth_is_about_its_own_distance(
+    tmp_path: Path,
+) -> None:
+    views = [
+        View(camera=Camera(RESOLUTION, 41.5), yaw_deg=180.0, pitch_deg=-7.5, distance=0.8),
+        View(camera=Camera(RESOLUTION, 60.0), yaw_deg=0.0, roll_deg=12.0, distance=3.0),
+    ]
+    records = []
+    for view in views:
+        record = make_record(RESOLUTION, 0)
+        depth = record.pictures["depth/back"]
+        moved = np.where(depth > 0, depth + np.float32(view.distance - 1.0), 0).astype(np.float32)
+        pictures = {**record.pictures, "depth/back": moved}
+        pictures["depth/front"] = moved
+        records.append(replace(record, view=view, pictures=pictures))
+    with ShardWriter(tmp_path / "a.h5", make_header(RESOLUTION, 2)) as writer:
+        for record in records:
+            writer.add_view(record)
+    reader = ShardReader(tmp_path / "a.h5")
+    for number, (view, record) in enumerate(zip(views, records, strict=True)):
+        assert reader.view(number) == view
+        assert np.array_equal(reader.pose(number), view.pose)
+        error = reader.read("depth/back", number) - record.pictures["depth/back"].astype(float)
+        assert np.abs(error).max() < 7.5e-6
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert np.array_equal(file["camera/intrinsics"][1], views[1].camera.intrinsics())
+    with pytest.raises(ShardError, match="expected one camera for all views, got 2"):
+        _ = reader.camera
+
+
+def test_a_group_comes_back_with_its_people_in_order(tmp_path: Path) -> None:
+    record = make_record(RESOLUTION, 0)
+    rng = np.random.default_rng(1)
+    instance = record.pictures["mask"] * rng.integers(1, 3, (RESOLUTION, RESOLUTION), np.uint8)
+    joints = rng.uniform(0, 1, (2, 31, 3)), rng.uniform(-0.3, 0.3, (2, 31, 4))
+    record = replace(
+        record,
+        pictures={**record.pictures, "instance": instance},
+        joints_2d=joints[0],
+        joints_3d=joints[1],
+    )
+    members = tuple(
+        GroupMember(scan_id=name, subject=f"{name} ä", group_from_scan=np.eye(4) * scale)
+        for name, scale in (("person_1", 1.0), ("b", 100.0))
+    )
+    header = replace(make_header(RESOLUTION, 1), members=members)
+    with ShardWriter(tmp_path / "a.h5", header) as writer:
+        writer.add_view(record)
+    reader = ShardReader(tmp_path / "a.h5")
+    assert reader.people == 2
+    assert [(m.scan_id, m.subject) for m in reader.members] == [
+        ("person_1", "person_1 ä"), ("b", "b ä")
+    ]  # fmt: skip
+    assert reader.members[1].group_from_scan[0, 0] == 100.0
+    assert np.array_equal(reader.read("instance", 0), instance)
+    assert np.array_equal(reader.read("joints/2d", 0), np.float32(joints[0]))
+    assert np.array_equal(reader.read("joints/3d", 0), np.float32(joints[1]))
+    with pytest.raises(ShardError, match="instance"):
+        ShardReader(write_shard(tmp_path / "alone.h5")).read("instance", 0)
+
+
+def test_a_group_without_the_joints_of_everybody_is_not_written(tmp_path: Path) -> None:
+    member = GroupMember(scan_id="a", subject="a", group_from_scan=np.eye(4))
+    record = make_record(RESOLUTION, 0)
+    pictures = {**record.pictures, "instance": record.pictures["mask"]}
+    with pytest.raises(ShardError, match=r"joints: expected finite \(2, 31, 3\)"):
+        header = replace(make_header(RESOLUTION, 1), members=(member, member))
+        with ShardWriter(tmp_path / "a.h5", header) as writer:
+            writer.add_view(replace(record, pictures=pictures))
 
 
 def test_tiles_without_content_are_not_stored(tmp_path: Path) -> None:
@@ -164,7 +239,7 @@ def test_a_shard_cut_short_is_refused_in_one_sentence(tmp_path: Path, share: flo
 def test_other_files_are_no_shards(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(ShardError, match="schema version 1"):
+    with pytest.raises(ShardError, match="schema version 2"):
         ShardReader(tmp_path / "a.h5")
     with pytest.raises(ShardError, match="no such file"):
         ShardReader(tmp_path / "b.h5")
@@ -195,7 +270,12 @@ def set_attribute(name: str, value: object) -> Callable[[h5py.File], None]:
         (set_attribute("views", np.bytes_(b"2")), "views"),
         (set_attribute("views", 1), "image/front"),
         (set_attribute("resolution", 2.5), "resolution"),
-        (set_attribute("fov_deg", np.bytes_(b"wide")), "fov_deg"),
+        (set_attribute("projection", np.bytes_(b"fisheye")), "perspective or orthographic"),
+        (set_attribute("people", 0), "people from 1 to 16"),
+        (set_attribute("people", 2), "instance"),
+        (replace_table("camera/fov_deg", np.array([50.0, 180.0])), "camera/fov_deg between"),
+        (replace_table("camera/distance", np.array([np.nan, 1.0])), "camera/distance between"),
+        (replace_table("view/pitch_deg", np.zeros(3)), "view/pitch_deg"),
         (set_attribute("unit_cm", np.nan), "unit_cm"),
         (set_attribute("config", np.bytes_(b"[1]")), "JSON object"),
         (set_attribute("config", np.bytes_(b"{")), "JSON object"),

@@ -24,7 +24,7 @@ from render.lights import draw_rig, rig_from_arrays, rig_to_arrays
 from render.readers import read_mesh
 from tests.scenes import JOINTS, write_person
 
-CONFIG = SynthesisConfig(resolution=128, angles=(-20.0, 20.0, 20.0), seed=3)
+CONFIG = SynthesisConfig(resolution=128, yaws_deg=(-20.0, 0.0, 20.0), seed=3)
 
 
 def render(

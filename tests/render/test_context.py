@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes.util
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ OPEN_ONE = """
 from render.context import OffscreenContext
 from render.errors import ContextError
 try:
-    OffscreenContext()
+    print(OffscreenContext().description)
 except ContextError as error:
     print(error)
 """
@@ -26,6 +27,8 @@ except ContextError as error:
 
 def _open_with(**variables: str) -> str:
     environment = {**os.environ, **variables}
+    if "PYOPENGL_PLATFORM" not in variables:
+        environment.pop("PYOPENGL_PLATFORM", None)  # which a context of this process has set
     done = subprocess.run(
         [sys.executable, "-c", OPEN_ONE], env=environment, cwd=ROOT, capture_output=True, text=True,
         check=True,
@@ -44,6 +47,25 @@ def test_a_machine_without_a_driver_is_told_the_packages() -> None:
     said = _open_with(PYOPENGL_PLATFORM="egl", __EGL_VENDOR_LIBRARY_FILENAMES="/nowhere.json")
     assert "expected a headless context through EGL" in said
     assert "apt-get install libegl1" in said and "\n" not in said
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("OSMesa"), reason="OSMesa is not installed")
+def test_osmesa_is_taken_where_egl_has_no_driver_and_where_it_is_asked_for() -> None:
+    without_driver = _open_with(__EGL_VENDOR_LIBRARY_FILENAMES="/nowhere.json")
+    assert without_driver.endswith(" through OSMesa")
+    assert _open_with(PYOPENGL_PLATFORM="osmesa") == without_driver
+
+
+def test_a_device_can_be_chosen_by_its_number() -> None:
+    assert _open_with(EGL_DEVICE_ID="0").endswith(" through EGL")
+    said = _open_with(EGL_DEVICE_ID="63")
+    assert said.startswith("EGL_DEVICE_ID: expected a number below ") and "'63'" in said
+    assert "\n" not in said
+
+
+def test_the_log_says_what_draws(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="render.context"), OffscreenContext() as context:
+        assert f"OpenGL: {context.renderer} through " in caplog.text
 
 
 def test_a_closed_context_says_so_and_closing_twice_is_harmless() -> None:

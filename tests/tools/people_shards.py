@@ -17,7 +17,8 @@ from dataset.shard_index import (
 )
 from dataset.shard_writer import ShardHeader, ShardWriter, ViewRecord
 from dataset.shards import ShardSet
-from render.camera import Camera, camera_from_normalised, normalised_from_scan, transform_points
+from dataset.views import View
+from render.camera import Camera, normalised_from_scan, transform_points
 from render.context import OffscreenContext
 from render.mesh import Mesh
 from render.rasteriser import GBuffer, Rasteriser
@@ -72,7 +73,8 @@ def _write_person(
         scan_id=name,
         subject=name,
         views=len(yaws_deg),
-        camera=camera,
+        resolution=resolution,
+        projection=camera.projection,
         composite="baked",
         unit_cm=100.0,
         normalised_from_scan=matrix,
@@ -81,14 +83,14 @@ def _write_person(
     handle = rasteriser.upload(mesh)
     with ShardWriter(path, header) as writer:
         for yaw_deg in yaws_deg:
-            pose = camera_from_normalised(yaw_deg)
-            writer.add_view(_record(rasteriser.render(handle, camera, pose), pose, yaw_deg))
+            view = View(camera=camera, yaw_deg=yaw_deg)
+            writer.add_view(_record(rasteriser.render(handle, camera, view.pose), view))
         if with_mesh:
             writer.add_mesh(vertices, faces)
     rasteriser.release(handle)
 
 
-def _record(buffer: GBuffer, pose: np.ndarray, yaw_deg: float) -> ViewRecord:
+def _record(buffer: GBuffer, view: View) -> ViewRecord:
     sides = {"front": buffer.front, "back": buffer.back}
     pictures = {"mask": buffer.mask, "coverage": buffer.coverage}
     for name, side in sides.items():
@@ -103,8 +105,7 @@ def _record(buffer: GBuffer, pose: np.ndarray, yaw_deg: float) -> ViewRecord:
         pictures=pictures,
         joints_2d=np.zeros((31, 3)),
         joints_3d=np.zeros((31, 4)),
-        pose=pose,
-        yaw_deg=yaw_deg,
+        view=view,
         seed=0,
         rig={},
         background_id="none",

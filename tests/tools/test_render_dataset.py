@@ -103,7 +103,7 @@ def test_pictures_of_a_folder_become_backgrounds(here: Path, scans: Path) -> Non
         (["--scans", "empty"], "empty: expected OBJ or PLY files"),
         (["--scans", "bad"], "bad: expected at least one scan that can be used, got 2"),
         (["--resolution", "0"], "resolution: expected 16 to 8192 pixels, got 0"),
-        (["--angles", "0", "10", "0"], "angles: expected MIN <= MAX and a STEP above 0"),
+        (["--angles", "0", "10", "0"], "--angles: expected START <= END and a STEP above 0"),
         (["--jobs", "0"], "--jobs: expected at least 1 process, got 0"),
         (["--limit", "0"], "--limit: expected at least 1 scan, got 0"),
         (["--backgrounds", "missing"], "missing: expected a folder of background pictures"),
