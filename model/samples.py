@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dataset.augment import UNCHANGED, AugmentConfig, Layers, ViewArrays, augment_view
-from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
+from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef, require_standard_views
 from model.encoding import encode_depth, encode_image
 from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
 from render.compositing import composite
@@ -174,7 +174,8 @@ class ViewDataset(Dataset[Batch]):
         cache_bytes: decoded views kept in memory, at most this much.
 
     Raises:
-        ShardError: no shard set, or a split without views.
+        ShardError: no shard set, one of cameras that the networks do not know or of several
+            people an image, or a split without views.
     """
 
     def __init__(
@@ -188,6 +189,7 @@ class ViewDataset(Dataset[Batch]):
         cache_bytes: int = 4 << 30,
     ) -> None:
         self._shards = ShardSet(root)
+        require_standard_views(self._shards)
         self._views = self._shards.views(split)
         if not self._views:
             raise ShardError(f"{root}: expected views in the {split} split, got none")

@@ -268,6 +268,7 @@ def _run(arguments: argparse.Namespace) -> int:
     out = results_folder(arguments.out, checkpoint)
     check_results_folder(out, arguments.overwrite)
 
+    from dataset.shards import require_standard_views
     from model.predict import Predictor
     from model.samples import reduction_factor
     from tools.baselines import fit_baselines
@@ -275,6 +276,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     loaded = load_checkpoint(checkpoint)
     shards = _shards_of(arguments.shards, loaded, checkpoint)
+    require_standard_views(shards)
     reduction_factor(shards.resolution, loaded.config.model.resolution)
     views = choose_views(shards, arguments.split, arguments.views, arguments.limit)
     device = choose_device(arguments.device)

@@ -155,11 +155,12 @@ def _progress(out: Path) -> Progress:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from dataset.shards import ShardSet
+    from dataset.shards import ShardSet, require_standard_views
 
     # Before torch is loaded: a wrong folder or number is answered at once.
     check_numbers(arguments)
     shards = ShardSet(arguments.shards)
+    require_standard_views(shards)
 
     from model.checkpoint import LAST, find_checkpoint, load_checkpoint
     from model.training import RunOptions, plan, train
