@@ -37,7 +37,7 @@ def read_ply(path: Path, data: bytes) -> ScanArrays:
         return _scan(path, data)
     except ScanError:
         raise
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ScanError(f"{path}: {error}") from error
 
 

@@ -132,7 +132,7 @@ def read_records(data: bytes, header: Header) -> Records:
     records: Records = {}
     for element in header.elements:
         fields = [_field(row, header.order) for row in element.properties]
-        read = _even_columns(body, position, fields, element.count)
+        read = _even_columns(body, position, fields, element)
         if read is None:
             read = _uneven_columns(body, position, fields, element)
         columns, position = read
@@ -161,10 +161,10 @@ def _field(row: Property, order: str) -> _Field:
 
 
 def _even_columns(
-    body: bytes, position: int, fields: list[_Field], rows: int
+    body: bytes, position: int, fields: list[_Field], element: Element
 ) -> tuple[list[Column], int] | None:
     """Return columns and their end if the lists of all rows are as long as those of the first."""
-    places, offset = [], 0
+    rows, places, offset = element.count, [], 0
     for field in fields:
         count_at, count = offset, 1
         if field.count is not None:
@@ -172,10 +172,15 @@ def _even_columns(
             if position + offset > len(body):
                 return None
             count = int(np.frombuffer(body, field.count, 1, position + count_at)[0])
+            if count < 0:
+                return None
         places.append((count_at, offset, count))
         offset += count * field.value.itemsize
     stride = offset
-    if position + stride * rows > len(body) or any(count < 0 for *_, count in places):
+    if stride and all(field.count is None for field in fields):
+        if position + stride * rows > len(body):
+            raise _too_short(element, (len(body) - position) // stride)
+    if position + stride * rows > len(body):
         return None
     columns = []
     for field, (count_at, value_at, count) in zip(fields, places, strict=True):
@@ -205,19 +210,25 @@ def _uneven_columns(
                 if reader is not None:
                     count = int(reader.unpack_from(body, position)[0])
                     position += reader.size
-                offsets[index].append(position)
-                counts[index].append(count)
-                position += count * size
-                if not 0 <= position <= len(body) or count < 0:
+                place, position = position, position + count * size
+                if count < 0 or position > len(body):
                     raise ValueError
+                offsets[index].append(place)
+                counts[index].append(count)
     except (struct.error, ValueError, OverflowError) as error:
-        found = len(offsets[-1]) - 1
-        raise ValueError(
-            f"expected {element.count} rows of '{element.name}', "
-            f"got the end of the file after {max(found, 0)}"
-        ) from error
+        raise _too_short(element, len(offsets[-1])) from error
     pieces = zip(fields, offsets, counts, strict=True)
-    return [_gathered(body, field.value, *map(np.array, rest)) for field, *rest in pieces], position
+    columns = [
+        _gathered(body, field.value, np.array(places, np.int64), np.array(lengths, np.int64))
+        for field, places, lengths in pieces
+    ]
+    return columns, position
+
+
+def _too_short(element: Element, found: int) -> ValueError:
+    return ValueError(
+        f"expected {element.count} rows of '{element.name}', got the end of the file after {found}"
+    )
 
 
 def _reader(kind: np.dtype[Any]) -> struct.Struct:
