@@ -121,19 +121,27 @@ def test_given_normals_that_point_inwards_are_replaced(tmp_path: Path) -> None:
     np.testing.assert_allclose(normals, [[0, 0, 1], [0, 0.6, 0.8], [0, 0.6, 0.8]])
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
-def test_a_ply_keeps_vertex_order_and_colours(tmp_path: Path, encoding: str) -> None:
-    box = trimesh.creation.box()
-    colours = np.random.default_rng(0).integers(0, 255, (8, 4)).astype(np.uint8)
-    made = trimesh.Trimesh(box.vertices, box.faces, vertex_colors=colours, process=False)
-    path = tmp_path / "a.ply"
-    path.write_bytes(
-        trimesh.exchange.ply.export_ply(made, encoding=encoding.replace("_endian", "_endian"))
+def test_faces_without_area_are_dropped_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(tmp_path / "ab.mtl", "newmtl a\nnewmtl b\n")
+    text = (
+        f"mtllib ab.mtl\n{TRIANGLE}v 0 0 0\nvt 0 0\nvt 1 0\nvt 0 1\n"
+        "usemtl a\nf 1/1 1/2 2/3\nf 1/1 4/2 2/3\nusemtl b\nf 1/1 2/2 3/3\n"
     )
-    mesh = read_mesh(path)
-    np.testing.assert_allclose(mesh.vertices, box.vertices)
-    np.testing.assert_array_equal(mesh.faces, box.faces)
-    np.testing.assert_array_equal(mesh.vertex_colours, colours[:, :3])
+    mesh = read_mesh(_write(tmp_path / "a.obj", text))
+    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2]])
+    np.testing.assert_array_equal(mesh.uv_faces, [[0, 1, 2]])
+    assert mesh.materials[mesh.face_materials[0]].name == "b"
+    assert "a.obj: 2 of 3 faces have no area; they are dropped" in caplog.text
+
+
+def test_corners_without_texture_coordinates_may_stand_beside_ones_with(tmp_path: Path) -> None:
+    text = f"{TRIANGLE}vt 0.25 0.5\nvt 1 0\nvt 0 1\nf 1/1 2/2 3/3\nf 1 3 2\n"
+    mesh = read_mesh(_write(tmp_path / "a.obj", text))
+    assert mesh.uvs is not None and mesh.uv_faces is not None
+    expected = [[[0.25, 0.5], [1, 0], [0, 1]], [[0, 0]] * 3]
+    np.testing.assert_array_equal(mesh.uvs[mesh.uv_faces], np.array(expected))
 
 
 @pytest.mark.parametrize(
@@ -147,13 +155,15 @@ def test_a_ply_keeps_vertex_order_and_colours(tmp_path: Path, encoding: str) -> 
         ("a.obj", TRIANGLE + "f 0 1 2\n", "from 1 on, got 0"),
         ("a.obj", TRIANGLE + "f -9 -2 -1\n", "vertex rows"),
         ("a.obj", TRIANGLE + "vt 0 0\nf 1/1 2/1 3/2\n", "1 texture coordinate rows, got number 2"),
+        ("a.obj", TRIANGLE + "vt 0 nan\nf 1/1 2/1 3/1\n", "finite texture coordinates, got 1"),
+        ("a.obj", TRIANGLE + "vt 0 0\nf 1/1 2/-2 3/1\n", "1 texture coordinate rows"),
+        ("a.obj", TRIANGLE + "vn 0 0 1\nf 1//1 2//2 3//1\n", "1 normal rows, got number 2"),
+        ("a.obj", TRIANGLE + "f 1 1 2\nf 3 2 3\n", "faces with an area, got 2 without any"),
         ("a.obj", TRIANGLE + "f 1 2\n", "three corners"),
         ("a.obj", TRIANGLE + "v one two three\nf 1 2 3\n", "'v' lines"),
         ("a.obj", "v 0 0\nf 1 1 1\n", "3 values or more, got 2"),
         ("a.obj", "mtllib gone.mtl\n" + TRIANGLE + "f 1 2 3\n", "gone.mtl.*MTL"),
         ("a.obj", "mtllib ../b.mtl\n" + TRIANGLE + "f 1 2 3\n", "within"),
-        ("a.ply", "ply\nformat ascii 1.0\n", "PLY"),
-        ("a.ply", "no such thing", "PLY"),
         ("a.stl", "solid", "OBJ, PLY, GLB or glTF"),
     ],
 )
