@@ -20,7 +20,7 @@ from render.scan_arrays import ScanArrays, check_range, checked_mesh, colour_byt
 LOGGER = logging.getLogger(__name__)
 
 
-def read_mesh(path: Path) -> Mesh:
+def read_mesh(path: Path, texture: Path | None = None) -> Mesh:
     """Read a scan in its own frame and unit.
 
     Polygons are cut into triangles that share their first corner, faces without area are left
@@ -30,6 +30,7 @@ def read_mesh(path: Path) -> Mesh:
         path: an OBJ file (several materials, textures of map_Kd, vertex colours), a PLY file
             (ASCII or binary; vertex colours, or a texture by vertex or by corner), or a GLB or
             glTF file (base colours, textures and vertex colours of all its triangles).
+        texture: picture to lay on an OBJ file; its MTL files are then not read.
 
     Raises:
         ScanError: the file is missing or of another kind, has no faces, holds NaN or
@@ -45,10 +46,11 @@ def read_mesh(path: Path) -> Mesh:
         raise ScanError(f"{path}: expected a readable file, got: {error.strerror}") from error
     if not data:
         raise ScanError(f"{path}: expected a mesh, got an empty file")
-    return checked_mesh(path, read(path, data))
+    arrays = read(path, data) if texture is None else _read_obj(path, data, texture)
+    return checked_mesh(path, arrays)
 
 
-def _read_obj(path: Path, data: bytes) -> ScanArrays:
+def _read_obj(path: Path, data: bytes, texture: Path | None = None) -> ScanArrays:
     try:
         arrays = parse_obj(data)
     except ValueError as error:
@@ -60,7 +62,10 @@ def _read_obj(path: Path, data: bytes) -> ScanArrays:
         check_range(path, "texture coordinate", np.maximum(uv_faces, 0), len(uvs))
         uv_faces = np.where(uv_faces == -1, len(uvs), uv_faces)
         uvs = np.concatenate([uvs, np.zeros((1, 2))])
-    materials, face_materials = _obj_materials(path, arrays, has_uvs)
+    if texture is None:
+        materials, face_materials = _obj_materials(path, arrays, has_uvs)
+    else:
+        materials, face_materials = _one_material(path, texture, len(arrays.faces), has_uvs)
     return ScanArrays(
         vertices=arrays.vertices,
         faces=arrays.faces,
