@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -22,6 +23,18 @@ class TrainingError(UserInputError):
     """Training cannot start or go on."""
 
 
+class AutocastPrecision(MixedPrecision):
+    """Autocast alone: what goes into the objective stays float32.
+
+    Fabric's own would round the depth that is to be learnt to the precision of the networks,
+    in bf16 to whole centimetres.
+    """
+
+    def convert_input(self, data: Any) -> Any:
+        """Return the data as they are."""
+        return data
+
+
 def launch(accelerator: str, devices: int, nodes: int, compute: ComputeConfig) -> Fabric:
     """Start the processes of a run, or join those that torchrun started.
 
@@ -36,9 +49,9 @@ def launch(accelerator: str, devices: int, nodes: int, compute: ComputeConfig) -
     """
     precision: str | None = compute.precision
     plugins = None
-    if precision == "16-mixed" and _takes_processor(accelerator):
-        # Fabric would take bf16 in its place.
-        precision, plugins = None, MixedPrecision("16-mixed", "cpu")
+    if compute.precision in ("16-mixed", "bf16-mixed"):
+        kind = _device_kind(accelerator)
+        precision, plugins = None, AutocastPrecision(compute.precision, kind)  # type: ignore[arg-type]
     try:
         fabric = Fabric(
             accelerator=accelerator,
@@ -59,10 +72,12 @@ def launch(accelerator: str, devices: int, nodes: int, compute: ComputeConfig) -
     return fabric
 
 
-def _takes_processor(accelerator: str) -> bool:
+def _device_kind(accelerator: str) -> str:
     if accelerator != "auto":
-        return accelerator == "cpu"
-    return not torch.cuda.is_available() and not torch.backends.mps.is_available()
+        return accelerator
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def arrange(network: DigitisationNetwork, compute: ComputeConfig) -> None:

@@ -1,6 +1,9 @@
-"""A small analytic scene for model tests: an ellipsoid person with joints, as a shard set."""
+"""Small scenes for model tests: an ellipsoid person with joints, rendered or analytic."""
 
 from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +11,35 @@ import torch
 from numpy.typing import NDArray
 
 from dataset.joints import JOINT_INDEX
+from model.config import ModelConfig, PhaseConfig, TrainConfig
 from model.encoding import encode_depth, encode_image
 from model.part_fitting import fit_parts, normalise_joints, stack_transforms
 from model.samples import Batch
 from render.camera import Camera
+from tests.scenes import write_person
+from tools.render_dataset import main as render_dataset
+
+TINY = ModelConfig(resolution=128, part_width=4, depth_width=4, refiner_width=4)
+
+
+def tiny_config(steps: int, **changes: object) -> TrainConfig:
+    """Return a configuration of the smallest networks, so many steps a phase."""
+    phase = PhaseConfig(steps=steps, learning_rate=1e-2, restart_epochs=None)
+    config = TrainConfig(model=TINY, phase1=phase, phase2=phase, finetune=phase, batch_size=2)
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five rendered ellipsoid people at 128 pixels, two views each; six views for training."""
+    folder = tmp_path_factory.mktemp("set")
+    for seed in range(5):
+        write_person(folder / "scans", f"person{seed}", seed=seed)
+    options = ["--scans", str(folder / "scans"), "--out", str(folder / "shards"), "--jobs", "1"]
+    options += ["--resolution", "128", "--angles", "-10", "10", "20", "--store-mesh", "all"]
+    assert render_dataset(options) == 0
+    return folder / "shards"
+
 
 STANDING: dict[str, tuple[float, float]] = {
     "nose": (0.50, 0.20),

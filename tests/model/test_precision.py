@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from model.blocks import Refiner
-from model.config import LossConfig
+from model.config import ComputeConfig, LossConfig, TrainConfig
+from model.devices import launch
 from model.losses import depth_losses, structural_similarity
+from model.networks import build_network
+from model.objectives import PhaseObjective
 from model.part_crops import blend_parts, crop_parts, crop_weights
 from model.parts import PART_NETWORKS, Resolution
 from model.precision import float32_region
 from model.samples import Batch
+from model.steps import make_optimizer, objective_arguments
+from tests.model.conftest import TINY
 
 SIZE = Resolution(128)
 
@@ -73,3 +78,22 @@ def test_autocast_is_off_in_the_region_and_on_again_behind_it() -> None:
         with float32_region():
             assert not torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_what_is_to_be_learnt_is_not_rounded_to_the_precision_of_the_networks(
+    scene_batch: Batch, precision: str
+) -> None:
+    fabric = launch("cpu", 1, 1, ComputeConfig(precision=precision))
+    config = TrainConfig(model=TINY, compute=ComputeConfig(precision=precision))
+    objective = PhaseObjective(build_network(TINY, 0), "1", config)
+    seen: list[tuple[object, ...]] = []
+    objective.register_forward_pre_hook(lambda module, arguments: seen.append(arguments))
+    optimizer = make_optimizer(objective, config)
+    module, _ = fabric.setup(objective, optimizer)
+    terms = module(*objective_arguments(scene_batch, None))
+    image, depth, _, transforms, *_ = seen[0]
+    assert torch.equal(image, scene_batch.image)  # type: ignore[arg-type]
+    assert torch.equal(depth, scene_batch.depth)  # type: ignore[arg-type]
+    assert transforms[0].dtype == torch.float32  # type: ignore[index]
+    assert {value.dtype for value in terms.values()} == {torch.float32}

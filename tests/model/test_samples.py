@@ -1,0 +1,61 @@
+"""Views become batches: which ones, in which order, at which resolution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.augment import AugmentConfig
+from dataset.shards import ShardError, ShardSet
+from model.samples import DrawSchedule, ViewDataset, reduce_image
+from tests.scenes import write_person
+from tools.render_dataset import main as render_dataset
+
+
+def test_parts_of_views_are_those_their_joints_fix(shards: Path) -> None:
+    data = ViewDataset(shards, "train", 128, augment=None, seed=0)
+    expected = [data[[(0, index)]].transforms.present[0].tolist() for index in range(len(data))]
+    assert data.present_parts().tolist() == expected
+
+
+def test_every_view_is_drawn_once_a_pass_and_processes_share_the_stream() -> None:
+    whole = [draw for draws in DrawSchedule(7, 2, range(14), seed=3) for draw in draws]
+    for number in range(4):
+        assert sorted(index for passed, index in whole if passed == number) == list(range(7))
+    late = [draw for draws in DrawSchedule(7, 2, range(5, 14), seed=3) for draw in draws]
+    assert late == whole[10:]
+    ranks = [list(DrawSchedule(7, 1, range(14), seed=3, rank=rank, world=2)) for rank in (0, 1)]
+    assert [draw for pair in zip(*ranks) for draws in pair for draw in draws] == whole
+
+
+def test_people_are_put_before_the_rooms_of_other_views(tmp_path: Path) -> None:
+    write_person(tmp_path / "scans", "a", seed=1)
+    write_person(tmp_path / "scans", "b", seed=2)
+    write_person(tmp_path / "scans", "c", seed=3)
+    options = ["--scans", str(tmp_path / "scans"), "--out", str(tmp_path / "shards")]
+    options += ["--resolution", "128", "--angles", "-10", "10", "20", "--jobs", "1"]
+    assert render_dataset([*options, "--composite", "on-read"]) == 0
+    always = AugmentConfig(colour=1.0, mirror=0.0, background=1.0)
+    data = ViewDataset(tmp_path / "shards", "train", 128, augment=always, seed=0)
+    view = data.view(0)
+    assert view.layers is not None
+    images = torch.stack([data[[(number, 0)]].image[0] for number in range(8)])
+    solid = torch.from_numpy(view.layers.coverage == 255)
+    empty = torch.from_numpy(view.layers.coverage == 0)
+    spread = images.amax(0) - images.amin(0)
+    assert spread[:, solid].max() == 0 and spread[:, empty].mean() > 0.1
+
+
+def test_images_are_reduced_by_the_mean_of_blocks() -> None:
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, 2)
+    # (0 + 1 + 4 + 5) / 4 = 2.5, rounded up.
+    assert reduce_image(image, 2)[0, 0].tolist() == [3, 3, 3]
+
+
+def test_a_resolution_the_shards_do_not_have_is_refused(shards: Path) -> None:
+    with pytest.raises(ShardError, match="whole fraction of the shards' 128 pixels, got 256"):
+        ViewDataset(shards, "train", 256, augment=None, seed=0)
+    assert ShardSet(shards).resolution == 128
