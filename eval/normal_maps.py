@@ -1,4 +1,9 @@
-"""Normal maps of a surface from four sides, for the normal error and for pictures."""
+"""A surface seen from four sides: normals for the normal errors, normals and paint for pictures.
+
+The views are those of the field's evaluators (PIFuHD, ICON, ECON): orthographic, at 0, 90, 180
+and 270 degrees, framed as ICON renders: a body 1.758 of 2 image heights tall. The frame follows
+from the scan alone, so that every method is measured on the same pixels.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.surfaces import Surface
-from render.camera import Camera, camera_from_normalised, transform_points, yaw_rotation
+from render.camera import Camera, transform_points, yaw_rotation
 from render.context import OffscreenContext
+from render.gbuffer import GBuffer
 from render.mesh import Mesh
 from render.rasteriser import Rasteriser
 from render.upload import MeshHandle
 
 TURNS_DEG = (0.0, 90.0, 180.0, 270.0)
 """By how much the body is turned further than in the input view; the normal error's views."""
+
+FRONT_TURN, BACK_TURN = 0, 2
+HALF_WIDTH_PER_HEIGHT = 1.024 / 1.8
+"""Half the picture's width over the scan's height (ICON scripts/render_single.py)."""
+
+_WIDEST_SHARE = 0.98
+_CAMERA_BACK = 4.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,19 @@ class NormalViews:
 
     normals: NDArray[np.float32]
     masks: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PaintedViews:
+    """A coloured surface, one picture per turn of `TURNS_DEG`.
+
+    Attributes:
+        colours: (4, R, R, 3) uint8 sRGB, unlit.
+        views: the normals of the same pixels.
+    """
+
+    colours: NDArray[np.uint8]
+    views: NormalViews
 
 
 @dataclass(frozen=True)
@@ -49,6 +75,14 @@ class TwoSidedNormals:
     mask: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class LoadedSurface:
+    """A surface on the GPU, and the (4, 4) matrix from centimetres to the frame it is there in."""
+
+    handle: MeshHandle
+    framed_from_cm: NDArray[np.float64]
+
+
 def normalised_from_cm(
     normalised_from_scan: NDArray[np.floating], unit_cm: float
 ) -> NDArray[np.float64]:
@@ -63,20 +97,34 @@ def normalised_from_cm(
     return matrix
 
 
-def turned_poses(pose: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the (4, 4, 4) camera-from-normalised matrices of `TURNS_DEG` around a body.
+def framed_from_cm(scan: Surface) -> NDArray[np.float64]:
+    """Return the (4, 4) matrix from cm to a frame whose -1..1 is what the pictures show.
+
+    Centred on the scan's bounding box. A body much wider than tall is made to fit.
+    """
+    low, high = scan.bounds
+    width = float(np.hypot(high[0] - low[0], high[2] - low[2]))
+    half = max(HALF_WIDTH_PER_HEIGHT * float(high[1] - low[1]), width / 2.0 / _WIDEST_SHARE)
+    matrix = np.diag([1.0 / half] * 3 + [1.0])
+    matrix[:3, 3] = -(low + high) / 2.0 / half
+    return matrix
+
+
+def turned_cameras(rotation: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (4, 4, 4) camera-from-framed matrices of `TURNS_DEG` around a body.
 
     Args:
-        pose: (4, 4) camera-from-normalised matrix of the input view; its rotation is kept as
-            turn 0, the body stands on the camera's axis at the usual distance in every view.
+        rotation: (3, 3), from the scan's axes to the camera's in the input view (turn 0).
     """
     facing = np.eye(4)
-    facing[:3, :3] = np.asarray(pose, dtype=np.float64)[:3, :3]
-    return np.stack([camera_from_normalised() @ yaw_rotation(turn) @ facing for turn in TURNS_DEG])
+    facing[:3, :3] = np.asarray(rotation, dtype=np.float64)
+    back = np.eye(4)
+    back[2, 3] = -_CAMERA_BACK
+    return np.stack([back @ yaw_rotation(turn) @ facing for turn in TURNS_DEG])
 
 
-class NormalRenderer:
-    """Renders normal maps in one GL context; use it with `with`, or call `close`.
+class SurfaceRenderer:
+    """Renders surfaces in one GL context; use it with `with`, or call `close`.
 
     Args:
         resolution: width and height of the maps, pixels.
@@ -86,54 +134,106 @@ class NormalRenderer:
     """
 
     def __init__(self, resolution: int) -> None:
-        self.camera = Camera(resolution)
+        # At 90 degrees an orthographic picture shows -1..1.
+        self._camera = Camera(resolution, fov_deg=90.0, projection="orthographic")
         self._context = OffscreenContext()
         self._rasteriser = Rasteriser(self._context)
 
     @contextmanager
-    def loaded(self, surface: Surface, to_normalised: NDArray[np.floating]) -> Iterator[MeshHandle]:
+    def loaded(
+        self,
+        surface: Surface,
+        frame: NDArray[np.floating],
+        colours: NDArray[np.uint8] | None = None,
+    ) -> Iterator[LoadedSurface]:
         """Keep a surface on the GPU for any number of views.
 
         Args:
-            surface: cm, scan frame.
-            to_normalised: (4, 4) matrix of `normalised_from_cm`; the scan's own, for
-                predictions too.
+            surface: cm.
+            frame: (4, 4) matrix of `framed_from_cm`; the scan's own, for predictions too.
+            colours: (V, 3) uint8 sRGB of the vertices, for `painted_sides`.
         """
-        matrix = np.asarray(to_normalised, dtype=np.float64)
+        matrix = np.asarray(frame, dtype=np.float64)
         vertices = transform_points(matrix, surface.vertices)
-        handle = self._rasteriser.upload(Mesh.from_arrays(vertices, surface.faces))
+        mesh = Mesh.from_arrays(vertices, surface.faces, vertex_colours=colours)
+        handle = self._rasteriser.upload(mesh)
         try:
-            yield handle
+            yield LoadedSurface(handle, matrix)
         finally:
             self._rasteriser.release(handle)
 
-    def four_sides(self, body: MeshHandle, pose: NDArray[np.floating]) -> NormalViews:
+    def four_sides(self, body: LoadedSurface, rotation: NDArray[np.floating]) -> NormalViews:
         """Render the nearest surface from the four sides, with interpolated vertex normals.
 
         Args:
             body: of `loaded`.
-            pose: (4, 4) camera-from-normalised matrix of the input view.
+            rotation: (3, 3), see `turned_cameras`.
         """
-        buffers = [
-            self._rasteriser.render(body, self.camera, turned, sides="front", antialiased=False)
-            for turned in turned_poses(pose)
-        ]
-        return NormalViews(
-            normals=np.stack([buffer.front.normal for buffer in buffers]),
-            masks=np.stack([buffer.mask > 0 for buffer in buffers]),
+        return _normal_views(self._turned(body, rotation))
+
+    def painted_sides(self, body: LoadedSurface, rotation: NDArray[np.floating]) -> PaintedViews:
+        """Render the colours of the nearest surface from the four sides."""
+        buffers = self._turned(body, rotation)
+        colours = np.stack([buffer.front.albedo for buffer in buffers])
+        return PaintedViews(colours, _normal_views(buffers))
+
+    def both_sides(
+        self, body: LoadedSurface, camera_from_cm: NDArray[np.floating], camera: Camera
+    ) -> TwoSidedNormals:
+        """Render the nearest and the farthest surface in the input view.
+
+        Args:
+            body: of `loaded`.
+            camera_from_cm: (4, 4) similarity, from cm in the scan frame to the camera's.
+            camera: of the input view; its resolution is that of the maps.
+        """
+        pose = np.asarray(camera_from_cm) @ np.linalg.inv(body.framed_from_cm)
+        buffer = self._rasteriser.render(body.handle, camera, pose, antialiased=False)
+        return TwoSidedNormals(buffer.front.normal, buffer.back.normal, buffer.mask > 0)
+
+    def close_up(
+        self,
+        body: LoadedSurface,
+        rotation: NDArray[np.floating],
+        centre_cm: NDArray[np.floating],
+        half_cm: float,
+    ) -> NormalViews:
+        """Render a part of the body in the input view, enlarged to the whole picture.
+
+        Args:
+            body: of `loaded`.
+            rotation: (3, 3), see `turned_cameras`.
+            centre_cm: (3,) middle of the picture, in the frame of the surface.
+            half_cm: half of its width.
+
+        Returns:
+            One view.
+        """
+        zoom = 1.0 / (half_cm * body.framed_from_cm[0, 0])
+        middle = transform_points(body.framed_from_cm, np.asarray(centre_cm, dtype=np.float64))
+        pose = turned_cameras(rotation)[0]
+        back = pose[:3, 3].copy()
+        pose[:3, :3] *= zoom
+        # What lies between the camera and the middle grows too: step back as far.
+        pose[:3, 3] = zoom * back - pose[:3, :3] @ middle
+        return _normal_views(
+            [self._rasteriser.render(body.handle, self._camera, pose, "front", antialiased=False)]
         )
 
-    def both_sides(self, body: MeshHandle, pose: NDArray[np.floating]) -> TwoSidedNormals:
-        """Render the nearest and the farthest surface in the input view (see `four_sides`)."""
-        buffer = self._rasteriser.render(body, self.camera, np.asarray(pose), antialiased=False)
-        return TwoSidedNormals(buffer.front.normal, buffer.back.normal, buffer.mask > 0)
+    def _turned(self, body: LoadedSurface, rotation: NDArray[np.floating]) -> list[GBuffer]:
+        return [
+            self._rasteriser.render(
+                body.handle, self._camera, pose, sides="front", antialiased=False
+            )
+            for pose in turned_cameras(rotation)
+        ]
 
     def close(self) -> None:
         """Give the GL context back."""
         self._rasteriser.close()
         self._context.close()
 
-    def __enter__(self) -> NormalRenderer:
+    def __enter__(self) -> SurfaceRenderer:
         return self
 
     def __exit__(
@@ -143,3 +243,10 @@ class NormalRenderer:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _normal_views(buffers: list[GBuffer]) -> NormalViews:
+    return NormalViews(
+        normals=np.stack([buffer.front.normal for buffer in buffers]),
+        masks=np.stack([buffer.mask > 0 for buffer in buffers]),
+    )

@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from eval.normal_maps import NormalViews
+from eval.heat import shaded_heat
+from eval.scorer import SurfaceViews
 
 Picture = NDArray[np.uint8]
 
 BACKGROUND = (240, 241, 243)
 INK = (40, 44, 52)
-OVERVIEW_TITLES = (
-    "input", "normals, front", "normals, back", "depth, front", "depth, back",
-    "mesh 0°", "mesh 90°", "mesh 180°", "mesh 270°",
-)  # fmt: skip
+MAP_TITLES = ("normals, front", "normals, back", "depth, front", "depth, back")
+TURN_TITLES = ("mesh 0°", "mesh 90°", "mesh 180°", "mesh 270°")
+FIGURE_TITLES = ("figure front", "figure side", "face")
+HEAT_TITLES = ("error 0°", "error 90°", "error 180°", "error 270°")
+OVERVIEW_TITLES = ("input", *MAP_TITLES, *TURN_TITLES)
 CROP_MARGIN = 0.08
 JPEG_QUALITY = 86
 _LIGHT = np.array([-0.35, 0.45, 0.82]) / np.linalg.norm([-0.35, 0.45, 0.82])
@@ -45,17 +47,12 @@ class SidePictures:
 
     Attributes:
         name: the method, or "Scan".
-        normal_front, normal_back: coloured normals in the input view.
-        depth_front, depth_back: colour-mapped depth in the input view.
-        turns: shaded meshes at 0, 90, 180, 270 degrees from the input view.
+        cells: caption -> picture, in the order in which they are shown. Captions are those of
+            `MAP_TITLES`, `TURN_TITLES`, `FIGURE_TITLES` and `HEAT_TITLES`.
     """
 
     name: str
-    normal_front: Picture
-    normal_back: Picture
-    depth_front: Picture
-    depth_back: Picture
-    turns: tuple[Picture, ...]
+    cells: dict[str, Picture]
 
 
 @dataclass(frozen=True)
@@ -63,16 +60,17 @@ class SamplePictures:
     """All pictures of one sample.
 
     Attributes:
-        image: the input image, whole.
+        image: the input image, whole; None where there is none.
         scan: pictures of the scan.
         methods: pictures of the reconstructions.
-        depth_range_cm: what the ends of the depth colours mean, cm behind the body's centre.
+        depth_range_cm: what the ends of the depth colours mean, cm behind the body's centre;
+            None without depth.
     """
 
-    image: Picture
+    image: Picture | None
     scan: SidePictures
     methods: tuple[SidePictures, ...]
-    depth_range_cm: tuple[float, float]
+    depth_range_cm: tuple[float, float] | None
 
 
 def crop_around(masks: NDArray[np.bool_], margin: float = CROP_MARGIN) -> Crop:
@@ -143,10 +141,24 @@ def depth_bar(width: int = 256, height: int = 12) -> Picture:
     return depth_picture(ramp, np.ones((height, width), dtype=bool), 0.0, 1.0)
 
 
-def turn_pictures(views: NormalViews, crop: Crop, cell: int) -> tuple[Picture, ...]:
-    """Return the shaded surface of every turn, all with the same crop."""
-    pairs = zip(views.normals, views.masks, strict=True)
-    return tuple(cropped(shaded_picture(normals, mask), crop, cell) for normals, mask in pairs)
+def surface_pictures(views: SurfaceViews, crop: Crop, cell: int) -> dict[str, Picture]:
+    """Return the pictures of one surface from four sides, by caption, all with the same crop."""
+    sides = views.sides
+    pairs = list(zip(sides.normals, sides.masks, strict=True))
+    cells = {
+        title: cropped(shaded_picture(normals, mask), crop, cell)
+        for title, (normals, mask) in zip(TURN_TITLES, pairs, strict=True)
+    }
+    for title, turn in zip(FIGURE_TITLES[:2], (0, 1), strict=True):
+        cells[title] = cropped(normals_picture(*pairs[turn]), crop, cell)
+    whole = Crop(0.0, 0.0, 1.0)
+    face = normals_picture(views.face.normals[0], views.face.masks[0])
+    cells[FIGURE_TITLES[2]] = cropped(face, whole, cell)
+    if views.heat is not None:
+        painted = zip(HEAT_TITLES, views.heat.colours, pairs, strict=True)
+        for title, colours, (normals, mask) in painted:
+            cells[title] = cropped(_on_background(shaded_heat(colours, normals), mask), crop, cell)
+    return cells
 
 
 def jpeg_bytes(picture: Picture, cell: int | None = None) -> bytes:
@@ -181,12 +193,9 @@ def overview_picture(
         side = next((entry for entry in pictures.methods if entry.name == method), None)
         if side is None:
             raise ValueError(f"method: expected {method!r} in every sample, missing in one")
-        rows.append(
-            (
-                pictures.image, side.normal_front, side.normal_back, side.depth_front,
-                side.depth_back, *side.turns,
-            )
-        )  # fmt: skip
+        if pictures.image is None:
+            raise ValueError("samples: expected an input image in every sample, missing in one")
+        rows.append((pictures.image, *(side.cells[title] for title in OVERVIEW_TITLES[1:])))
     return picture_table(OVERVIEW_TITLES, rows, cell)
 
 

@@ -1,40 +1,45 @@
-"""How one reconstruction is scored and how scores are summed up.
-
-The unit of scoring is a sample: one view of one scan. The unit of chance is the subject:
-views of one person are not independent, so intervals are bootstrapped over subjects.
-"""
+"""How one reconstruction is scored: what is measured, on which sample, at which scale."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from eval.alignment import ALIGNMENT_MODES, Alignment, AlignmentMode
+from eval.distances import (
+    chamfer_cm,
+    chamfer_squared_cm2,
+    f_score,
+    hausdorff_cm,
+    hausdorff_percentile_cm,
+    mean_distance_cm,
+    percentile_cm,
+    sampled_distances_cm,
+)
 from eval.metrics import (
+    DEFAULT_METRICS,
     DEFAULT_SAMPLES,
     DEFAULT_VOXELS,
+    F_SCORE_THRESHOLDS_CM,
     METRIC_NAMES,
+    RENDERED_METRICS,
     Measured,
-    MetricColumn,
-    Occupancy,
-    chamfer_cm,
     columns_of,
-    normal_error_rad,
-    normal_l2,
-    occupancy,
-    p2s_pred_to_scan_cm,
-    p2s_scan_to_pred_cm,
-    volumetric_iou,
-    voxel_pitch_cm,
 )
-from eval.normal_maps import NormalViews
+from eval.normal_maps import BACK_TURN, FRONT_TURN, NormalViews
+from eval.normals import normal_error_rad, normal_l2, silhouette_iou
+from eval.statistics import sample_rng
 from eval.surfaces import Surface
+from eval.volumes import Occupancy, occupancy, volumetric_iou, voxel_pitch_cm
 from render.errors import UserInputError
 
-SCALE = "original"
-BOOTSTRAP_DRAWS = 2_000
+ScaleMode = Literal["original", "normalised"]
+SCALE_MODES: tuple[ScaleMode, ...] = ("original", "normalised")
+NORMALISED_HEIGHT_CM = 180.0
+
 SIZE_LIMITS = {
     "samples": (100, 10_000_000),
     "voxels": (8, 512),
@@ -42,6 +47,8 @@ SIZE_LIMITS = {
 }
 """Smallest and largest value of the sizes in `ScoreConfig`: from what means something to what
 memory holds."""
+
+_BOTH_WAYS = {"chamfer", "hausdorff", "fscore"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +60,19 @@ class ScoreConfig:
         samples: points drawn per surface and direction.
         voxels: cubic voxels along the longest side of the scan.
         normal_resolution: width and height of the rendered normal maps, pixels.
-        seed: seed of the drawn points and of the bootstrap.
+        seed: seed of the drawn points, the alignment and the bootstrap.
+        scale: "original" centimetres, or "normalised": lengths are multiplied by what makes
+            the scan 180 cm tall (Table 2's THuman2.0).
+        align: what is fitted before measuring.
     """
 
-    metrics: tuple[str, ...] = METRIC_NAMES
+    metrics: tuple[str, ...] = DEFAULT_METRICS
     samples: int = DEFAULT_SAMPLES
     voxels: int = DEFAULT_VOXELS
     normal_resolution: int = 512
     seed: int = 0
+    scale: ScaleMode = "original"
+    align: AlignmentMode = "none"
 
     def __post_init__(self) -> None:
         check_metric_names(self.metrics)
@@ -70,16 +82,38 @@ class ScoreConfig:
                     f"--{name.replace('_', '-')}: expected {least} to {most}, "
                     f"got {getattr(self, name)}"
                 )
+        for name, known in (("scale", SCALE_MODES), ("align", ALIGNMENT_MODES)):
+            if getattr(self, name) not in known:
+                raise UserInputError(
+                    f"--{name}: expected {' or '.join(known)}, got {getattr(self, name)!r}"
+                )
+
+    @property
+    def renders(self) -> bool:
+        """Whether a metric needs both surfaces rendered."""
+        return bool(set(RENDERED_METRICS) & set(self.metrics))
 
 
 @dataclass(frozen=True)
 class SampleKey:
-    """Which view of which scan of which subject."""
+    """Which view of which scan of which subject.
+
+    Attributes:
+        scan_id: the scan.
+        subject: the person.
+        view: number of the view.
+        yaw_deg: by how much the scan is turned in it.
+        pose_class: what the person does, as text; "" where it is not known.
+        occluded_share: share of the silhouette behind which a second body part hides; None
+            where it is not known.
+    """
 
     scan_id: str
     subject: str
     view: int
     yaw_deg: float
+    pose_class: str = ""
+    occluded_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,76 +125,16 @@ class SampleScore:
         key: the sample.
         values: column key -> measured value and sample count.
         normal_per_view_rad: normal error at 0, 90, 180, 270 degrees; empty if not asked for.
-        seconds: time that the reconstruction took, without scoring.
+        seconds: time that the reconstruction took, without scoring; None where it is not known.
+        alignment: what was fitted before.
     """
 
     method: str
     key: SampleKey
     values: dict[str, Measured]
     normal_per_view_rad: tuple[float, ...] = ()
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A sample that a method did not get through, and why."""
-
-    method: str
-    scan_id: str
-    view: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One column of one method over all its samples.
-
-    Attributes:
-        mean: mean over views.
-        subject_mean: mean over subjects of their means over views.
-        interval: bootstrap 95 % interval of `subject_mean`; None with fewer than two subjects.
-        views: views that were scored.
-        subjects: subjects that were scored.
-    """
-
-    mean: float
-    subject_mean: float
-    interval: tuple[float, float] | None
-    views: int
-    subjects: int
-
-
-@dataclass(frozen=True)
-class MethodSummary:
-    """All columns of one method; `complete` is False when a sample failed."""
-
-    method: str
-    columns: dict[str, Summary]
-    complete: bool
-
-
-@dataclass(frozen=True)
-class Results:
-    """Everything that a report says, apart from its pictures.
-
-    Attributes:
-        config: what was measured.
-        methods: one summary a method, in the order in which they were given.
-        scores: one entry per method and sample that was scored.
-        failures: what was not.
-        source: where data and weights came from, as text by name (shards, checkpoint, ...).
-    """
-
-    config: ScoreConfig
-    methods: tuple[MethodSummary, ...]
-    scores: tuple[SampleScore, ...]
-    failures: tuple[Failure, ...] = ()
-    source: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> tuple[MetricColumn, ...]:
-        """The columns that were asked for."""
-        return columns_of(self.config.metrics)
+    seconds: float | None = None
+    alignment: Alignment = field(default_factory=lambda: Alignment("none"))
 
 
 def check_metric_names(names: Sequence[str]) -> None:
@@ -173,14 +147,6 @@ def check_metric_names(names: Sequence[str]) -> None:
         )
 
 
-def sample_rng(seed: int, *parts: object) -> np.random.Generator:
-    """Return a generator that depends on the seed and the parts alone, on every machine."""
-    text = "\x1f".join(str(part) for part in (seed, *parts))
-    return np.random.default_rng(
-        int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
-    )
-
-
 @dataclass(frozen=True)
 class Truth:
     """What the predictions of one sample are compared with.
@@ -188,7 +154,7 @@ class Truth:
     Attributes:
         key: the sample.
         surface: the scan, cm, scan frame.
-        normals: the scan's rendered normals; needed by the metric `normal`.
+        normals: the scan's rendered normals; needed by the metrics `normal` and `silhouette`.
         inside: the scan's voxels; saves time for the metric `iou`.
     """
 
@@ -198,6 +164,27 @@ class Truth:
     inside: Occupancy | None = None
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A reconstruction to be scored, in the scan's frame.
+
+    Attributes:
+        method: name of what made it.
+        surface: cm, scan frame, aligned already.
+        normals: its rendered normals; needed by the metrics `normal` and `silhouette`.
+        of_maps: the columns of the metric `maps`, where the method has maps.
+        seconds: time that it took.
+        alignment: what was fitted.
+    """
+
+    method: str
+    surface: Surface
+    normals: NormalViews | None = None
+    of_maps: Mapping[str, Measured] = field(default_factory=dict)
+    seconds: float | None = None
+    alignment: Alignment = field(default_factory=lambda: Alignment("none"))
+
+
 def scan_occupancy(scan: Surface, config: ScoreConfig) -> Occupancy | None:
     """Return the scan's voxels for `Truth.inside`, or None where `iou` is not asked for."""
     if "iou" not in config.metrics:
@@ -205,115 +192,96 @@ def scan_occupancy(scan: Surface, config: ScoreConfig) -> Occupancy | None:
     return occupancy(scan, voxel_pitch_cm(scan, config.voxels))
 
 
-def score_sample(
-    method: str,
-    prediction: Surface,
-    truth: Truth,
-    config: ScoreConfig,
-    predicted_normals: NormalViews | None = None,
-    seconds: float = 0.0,
-) -> SampleScore:
+def length_factor(scan: Surface, scale: ScaleMode) -> float:
+    """Return what lengths are multiplied by: 1, or what makes the scan 180 cm tall."""
+    if scale == "original":
+        return 1.0
+    return NORMALISED_HEIGHT_CM / float(np.ptp(scan.bounds, axis=0)[1])
+
+
+def score_sample(candidate: Candidate, truth: Truth, config: ScoreConfig) -> SampleScore:
     """Score one reconstruction with every metric of the config.
 
     Every method gets the same random numbers for the same sample.
 
-    Args:
-        method: its name.
-        prediction: cm, scan frame.
-        truth: the scan.
-        config: what to measure.
-        predicted_normals: the prediction's rendered normals, needed by the metric `normal`.
-        seconds: time that the reconstruction took.
-
     Raises:
         MetricError: a metric cannot be computed.
-        ValueError: `normal` is asked for and a set of normals is missing.
+        ValueError: a rendered metric is asked for and a set of normals is missing, or `maps`
+            is and the candidate has none.
     """
-    values: dict[str, Measured] = {}
+    values = _distance_values(candidate.surface, truth, config)
     per_view: tuple[float, ...] = ()
-    scan, key = truth.surface, truth.key
-    if {"p2s", "chamfer"} & set(config.metrics):
-        rng = sample_rng(config.seed, key.scan_id, key.view, "pred_to_scan")
-        forth = p2s_pred_to_scan_cm(prediction, scan, rng, config.samples)
-        values["p2s_pred_to_scan_cm"] = forth
-        if "chamfer" in config.metrics:
-            rng = sample_rng(config.seed, key.scan_id, key.view, "scan_to_pred")
-            back = p2s_scan_to_pred_cm(prediction, scan, rng, config.samples)
-            values["p2s_scan_to_pred_cm"], values["chamfer_cm"] = back, chamfer_cm(forth, back)
-    if "normal" in config.metrics:
-        if predicted_normals is None or truth.normals is None:
-            raise ValueError("normals: expected rendered normals for the metric 'normal', got None")
-        error = normal_error_rad(
-            predicted_normals.normals,
-            predicted_normals.masks,
-            truth.normals.normals,
-            truth.normals.masks,
-        )
-        per_view = error.per_view_rad
-        values["normal_error_rad"] = Measured(error.mean_rad, error.pixels)
-        values["normal_l2"] = normal_l2(error)
+    if config.renders:
+        rendered, per_view = _rendered_values(candidate.normals, truth.normals)
+        values |= rendered
     if "iou" in config.metrics:
-        values["volumetric_iou"] = volumetric_iou(prediction, scan, config.voxels, truth.inside)
+        values["volumetric_iou"] = volumetric_iou(
+            candidate.surface, truth.surface, config.voxels, truth.inside
+        )
+    factor = length_factor(truth.surface, config.scale)
+    for name, measured in candidate.of_maps.items():
+        values[name] = _times(measured, factor) if name.endswith("_cm") else measured
     wanted = [column.key for column in columns_of(config.metrics)]
-    return SampleScore(method, key, {name: values[name] for name in wanted}, per_view, seconds)
-
-
-def summarise(
-    method: str, scores: Sequence[SampleScore], config: ScoreConfig, expected_views: int
-) -> MethodSummary:
-    """Sum up the scores of one method; `expected_views` decides whether it is complete."""
-    own = [score for score in scores if score.method == method]
-    subjects = sorted({score.key.subject for score in own})
-    columns: dict[str, Summary] = {}
-    for column in columns_of(config.metrics) if own else ():
-        by_subject = [
-            [s.values[column.key].value for s in own if s.key.subject == subject]
-            for subject in subjects
-        ]
-        columns[column.key] = _summary(by_subject, config.seed)
-    return MethodSummary(method, columns, complete=len(own) == expected_views)
-
-
-def _summary(by_subject: list[list[float]], seed: int) -> Summary:
-    everything = [value for values in by_subject for value in values]
-    means = np.array([np.mean(values) for values in by_subject])
-    return Summary(
-        mean=float(np.mean(everything)),
-        subject_mean=float(means.mean()),
-        interval=bootstrap_interval(means, seed),
-        views=len(everything),
-        subjects=len(by_subject),
+    missing = [name for name in wanted if name not in values]
+    if missing:
+        raise ValueError(f"maps: expected the values of {', '.join(missing)}, got none")
+    return SampleScore(
+        method=candidate.method,
+        key=truth.key,
+        values={name: values[name] for name in wanted},
+        normal_per_view_rad=per_view if "normal" in config.metrics else (),
+        seconds=candidate.seconds,
+        alignment=candidate.alignment,
     )
 
 
-def bootstrap_interval(
-    subject_means: Sequence[float] | np.ndarray, seed: int, draws: int = BOOTSTRAP_DRAWS
-) -> tuple[float, float] | None:
-    """Return the percentile 95 % interval of the mean over subjects drawn with replacement.
+def _distance_values(prediction: Surface, truth: Truth, config: ScoreConfig) -> dict[str, Measured]:
+    asked = set(config.metrics)
+    if not asked & (_BOTH_WAYS | {"p2s"}):
+        return {}
+    key, factor = truth.key, length_factor(truth.surface, config.scale)
 
-    None with fewer than two subjects: one person says nothing about the spread between people.
-    """
-    values = np.asarray(subject_means, dtype=np.float64)
-    if len(values) < 2:
-        return None
-    picks = sample_rng(seed, "bootstrap").integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
+    def directed(source: Surface, target: Surface, name: str) -> np.ndarray:
+        rng = sample_rng(config.seed, key.scan_id, key.view, name)
+        return factor * sampled_distances_cm(source, target, rng, config.samples)
+
+    forth = directed(prediction, truth.surface, "pred_to_scan")
+    values = {"p2s_pred_to_scan_cm": mean_distance_cm(forth)}
+    if not asked & _BOTH_WAYS:
+        return values
+    back = directed(truth.surface, prediction, "scan_to_pred")
+    values |= {
+        "p2s_scan_to_pred_cm": mean_distance_cm(back),
+        "chamfer_cm": chamfer_cm(forth, back),
+        "chamfer_squared_cm2": chamfer_squared_cm2(forth, back),
+        "hausdorff_cm": hausdorff_cm(forth, back),
+        "hausdorff_95_cm": hausdorff_percentile_cm(forth, back, 95.0),
+        "p2s_median_cm": percentile_cm(forth, 50.0),
+    }
+    for threshold in F_SCORE_THRESHOLDS_CM:
+        values[f"f_score_{round(10 * threshold)}mm"] = f_score(forth, back, threshold)
+    return values
 
 
-def best_methods(results: Results) -> dict[str, str]:
-    """Return, per column, the method with the best mean over views.
+def _rendered_values(
+    predicted: NormalViews | None, true: NormalViews | None
+) -> tuple[dict[str, Measured], tuple[float, ...]]:
+    if predicted is None or true is None:
+        raise ValueError("normals: expected rendered normals for the metric 'normal', got None")
+    pair = (predicted.normals, predicted.masks, true.normals, true.masks)
+    error = normal_error_rad(*pair)
+    values = {
+        "normal_error_rad": Measured(error.mean_rad, error.pixels),
+        "normal_error_deg": Measured(error.mean_deg, error.pixels),
+        "normal_l2": normal_l2(*pair),
+        "silhouette_iou": silhouette_iou(predicted.masks, true.masks),
+    }
+    for name, turn in (("normal_front_rad", FRONT_TURN), ("normal_back_rad", BACK_TURN)):
+        values[name] = Measured(error.per_view_rad[turn], error.per_view_pixels[turn])
+    return values, error.per_view_rad
 
-    Only methods that scored every sample compete: leaving out hard samples must not win.
-    """
-    best: dict[str, str] = {}
-    for column in results.columns:
-        means = {
-            summary.method: summary.columns[column.key].mean
-            for summary in results.methods
-            if summary.complete and column.key in summary.columns
-        }
-        if len(means) > 1:
-            choose = min if column.better == "lower" else max
-            best[column.key] = choose(means, key=lambda name: means[name])
-    return best
+
+def _times(measured: Measured, factor: float) -> Measured:
+    ends = measured.interval
+    scaled = None if ends is None else (ends[0] * factor, ends[1] * factor)
+    return Measured(measured.value * factor, measured.samples, scaled)

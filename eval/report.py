@@ -1,27 +1,32 @@
-"""Results become files: one HTML page that needs nothing else, JSON, CSV."""
+"""Results become files: one HTML page that needs nothing else, JSON, CSV, LaTeX."""
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 import os
-from dataclasses import dataclass
-from importlib import resources
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
+from eval.metrics import Measured, MetricColumn
+from eval.page import PackedPictures, SampleId, render_html
+from eval.protocol import SampleKey, SampleScore
+from eval.results import (
+    Comparison,
+    Results,
+    Summary,
+    best_methods,
+    compare,
+    grouped_scores,
+    paired_comparisons,
+)
+from eval.tables import latex_table
+from render.errors import UserInputError
 
-from eval.metrics import MetricColumn
-from eval.pictures import SamplePictures, SidePictures, depth_bar, jpeg_bytes
-from eval.protocol import SCALE, Results, SampleScore, Summary, best_methods
-
-SCHEMA_VERSION = 1
-TURN_NAMES = ("mesh 0°", "mesh 90°", "mesh 180°", "mesh 270°")
-CELL = 256
-SampleId = tuple[str, int]
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -31,46 +36,28 @@ class ReportFiles:
     html: Path
     json: Path
     csv: Path
+    latex: Path
 
 
 @dataclass(frozen=True)
-class PackedPictures:
-    """The pictures of one sample as data URIs, small enough to keep for all samples.
+class EarlierReport:
+    """The scores of another report, read back for a comparison.
 
     Attributes:
-        image: the input.
-        rows: name of the method (or scan) and its (caption, data URI) cells.
-        depth_range_cm: ends of the depth colours.
+        path: its results.json.
+        methods: in its order.
+        scores: of all its methods.
     """
 
-    image: str
-    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
-    depth_range_cm: tuple[float, float]
+    path: Path
+    methods: tuple[str, ...]
+    scores: tuple[SampleScore, ...]
+    settings: dict[str, Any]
 
 
-def pack_pictures(pictures: SamplePictures, cell: int = CELL) -> PackedPictures:
-    """Encode the pictures of one sample for the page."""
-
-    def row(side: SidePictures) -> tuple[str, tuple[tuple[str, str], ...]]:
-        named = [
-            ("normals, front", side.normal_front),
-            ("normals, back", side.normal_back),
-            ("depth, front", side.depth_front),
-            ("depth, back", side.depth_back),
-            *zip(TURN_NAMES, side.turns, strict=True),
-        ]
-        return side.name, tuple(
-            (caption, _data_uri(jpeg_bytes(picture, cell))) for caption, picture in named
-        )
-
-    return PackedPictures(
-        image=_data_uri(jpeg_bytes(pictures.image, cell)),
-        rows=tuple(row(side) for side in (pictures.scan, *pictures.methods)),
-        depth_range_cm=pictures.depth_range_cm,
-    )
-
-
-def results_to_dict(results: Results, tool_version: str = "unknown") -> dict[str, Any]:
+def results_to_dict(
+    results: Results, tool_version: str = "unknown", against: Sequence[Comparison] = ()
+) -> dict[str, Any]:
     """Return the results as JSON values; see the field names for units."""
     config = results.config
     return {
@@ -79,38 +66,42 @@ def results_to_dict(results: Results, tool_version: str = "unknown") -> dict[str
         "source": dict(results.source),
         "settings": {
             "metrics": list(config.metrics),
-            "scale": SCALE,
-            "alignment": "none",
+            "scale": config.scale,
+            "alignment": config.align,
             "seed": config.seed,
             "samples": config.samples,
             "voxels": config.voxels,
             "normal_resolution": config.normal_resolution,
         },
-        "columns": [
-            {
-                "key": column.key,
-                "label": column.label,
-                "unit": column.unit,
-                "better": column.better,
-                "definition": column.definition,
-            }
-            for column in results.columns
-        ],
+        "columns": [_column_dict(column) for column in results.columns],
         "best": best_methods(results),
         "methods": [
             {
                 "method": method.method,
                 "complete": method.complete,
+                "missing": method.missing,
                 "columns": {key: _summary_dict(s) for key, s in method.columns.items()},
+                "cost": asdict(results.costs[method.method])
+                if method.method in results.costs
+                else None,
             }
             for method in results.methods
         ],
+        "groups": {
+            kind: [asdict(group) for group in groups]
+            for kind, groups in grouped_scores(results).items()
+        },
+        "paired_tests": [_comparison_dict(test) for test in paired_comparisons(results)],
+        "against": [_comparison_dict(test) for test in against],
         "samples": [_score_dict(score) for score in results.scores],
-        "failures": [
-            {"method": f.method, "scan_id": f.scan_id, "view": f.view, "reason": f.reason}
-            for f in results.failures
-        ],
+        "failures": [asdict(failure) for failure in results.failures],
+        "notes": list(results.notes),
     }
+
+
+def _column_dict(column: MetricColumn) -> dict[str, Any]:
+    names = ("key", "label", "unit", "better", "definition", "headline")
+    return {name: getattr(column, name) for name in names}
 
 
 def _summary_dict(summary: Summary) -> dict[str, Any]:
@@ -123,124 +114,130 @@ def _summary_dict(summary: Summary) -> dict[str, Any]:
     }
 
 
+def _comparison_dict(comparison: Comparison) -> dict[str, Any]:
+    test = comparison.test
+    return {
+        "first": comparison.first,
+        "second": comparison.second,
+        "column": comparison.column,
+        "difference": test.difference,
+        "interval_95": list(test.interval) if test.interval else None,
+        "p_value": test.p_value,
+        "subjects": test.subjects,
+    }
+
+
 def _score_dict(score: SampleScore) -> dict[str, Any]:
+    key, alignment = score.key, score.alignment
     return {
         "method": score.method,
-        "scan_id": score.key.scan_id,
-        "subject": score.key.subject,
-        "view": score.key.view,
-        "yaw_deg": score.key.yaw_deg,
+        "scan_id": key.scan_id,
+        "subject": key.subject,
+        "view": key.view,
+        "yaw_deg": key.yaw_deg,
+        "pose_class": key.pose_class,
+        "occluded_share": key.occluded_share,
         "values": {name: measured.value for name, measured in score.values.items()},
         "counts": {name: measured.samples for name, measured in score.values.items()},
+        "drawing_interval_95": {
+            name: list(measured.interval)
+            for name, measured in score.values.items()
+            if measured.interval is not None
+        },
         "normal_error_rad_per_turn": list(score.normal_per_view_rad),
-        "seconds": round(score.seconds, 4),
+        "alignment": {
+            "scale": alignment.scale,
+            "rotation_deg": alignment.rotation_deg,
+            "translation_cm": list(alignment.translation_cm),
+        },
+        "seconds": None if score.seconds is None else round(score.seconds, 4),
     }
 
 
 def results_to_csv(results: Results) -> str:
-    """Return one line per method and sample; values in full precision."""
+    """Return one line per method and sample; values in full precision, missing ones empty."""
     keys = [column.key for column in results.columns]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "scan_id", "subject", "view", "yaw_deg", *keys, "seconds"])
+    head = ["method", "scan_id", "subject", "view", "yaw_deg", "pose_class", "occluded_share"]
+    writer.writerow([*head, *keys, "seconds", "missing"])
     for score in results.scores:
         key = score.key
+        share = "" if key.occluded_share is None else f"{key.occluded_share:.4f}"
+        seconds = "" if score.seconds is None else f"{score.seconds:.4f}"
         writer.writerow(
-            [score.method, key.scan_id, key.subject, key.view, key.yaw_deg]
+            [score.method, key.scan_id, key.subject, key.view, key.yaw_deg, key.pose_class, share]
             + [repr(score.values[name].value) for name in keys]
-            + [f"{score.seconds:.4f}"]
+            + [seconds, ""]
         )
+    for failure in results.failures:
+        empty = [""] * (len(head) - 4 + len(keys) + 1)
+        writer.writerow([failure.method, failure.scan_id, "", failure.view, *empty, failure.reason])
     return text.getvalue()
 
 
-def format_value(column: MetricColumn, value: float) -> str:
-    """Return a score as it is shown: centimetres with 2 digits, the rest with 3."""
-    return f"{value:.2f}" if column.unit == "cm" else f"{value:.3f}"
-
-
-def heading(column: MetricColumn) -> str:
-    """Return the column's heading: name, unit, and an arrow towards better."""
-    unit = f" ({column.unit})" if column.unit else ""
-    return f"{column.label}{unit} {'↓' if column.better == 'lower' else '↑'}"
-
-
-def results_table(results: Results) -> str:
-    """Return the methods-by-metrics table as text; the best of each column has a star."""
-    best = best_methods(results)
-    rows = [["method", *(heading(column) for column in results.columns), "views"]]
-    for method in results.methods:
-        cells = [method.method]
-        for column in results.columns:
-            summary = method.columns.get(column.key)
-            star = "*" if best.get(column.key) == method.method else " "
-            cells.append(f"{format_value(column, summary.mean)}{star}" if summary else "- ")
-        views = max((summary.views for summary in method.columns.values()), default=0)
-        rows.append([*cells, str(views)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])])
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def render_html(
-    results: Results,
-    pictures: dict[SampleId, PackedPictures],
-    tool_version: str = "unknown",
-    title: str = "2K2K evaluation",
-) -> str:
-    """Return the page, with every picture inside it.
+def read_report(path: Path, flag: str = "--against") -> EarlierReport:
+    """Read the results.json of another report.
 
     Args:
-        results: what was measured.
-        pictures: by (scan id, view); samples without an entry have their scores alone.
-        tool_version: named in the footer.
-        title: of the page.
+        path: the file, or the folder that holds it.
+        flag: named in errors.
+
+    Raises:
+        UserInputError: it is no such file.
     """
-    environment = jinja2.Environment(
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.FunctionLoader(_template_text),
-    )
-    environment.filters["heading"] = heading
-    environment.globals["format_value"] = format_value
-    order = {column.key: column for column in results.columns}
-    return environment.get_template("report.html").render(
-        title=title,
-        results=results,
-        columns=list(order.values()),
-        best=best_methods(results),
-        samples=_samples_for_page(results, pictures),
-        views=len({(s.key.scan_id, s.key.view) for s in results.scores}),
-        subjects=len({s.key.subject for s in results.scores}),
-        depth_bar=_data_uri(jpeg_bytes(depth_bar())),
-        scale=SCALE,
-        tool_version=tool_version,
-    )
+    file = path / "results.json" if path.is_dir() else path
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+        scores = tuple(_read_score(entry) for entry in read["samples"])
+        methods = tuple(str(entry["method"]) for entry in read["methods"])
+        settings = dict(read["settings"])
+    except OSError as error:
+        raise UserInputError(
+            f"{flag}: expected a results.json of eval-2k2k, got {file} ({error.strerror or error})"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserInputError(
+            f"{flag}: expected a results.json of eval-2k2k, got {file}, which is none "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    return EarlierReport(file, methods, scores, settings)
 
 
-def _samples_for_page(
-    results: Results, pictures: dict[SampleId, PackedPictures]
-) -> list[dict[str, Any]]:
-    grouped: dict[SampleId, list[SampleScore]] = {}
-    for score in results.scores:
-        grouped.setdefault((score.key.scan_id, score.key.view), []).append(score)
-    page = []
-    for identity, scores in grouped.items():
-        packed = pictures.get(identity)
-        by_method = {score.method: score for score in scores}
-        page.append(
-            {
-                "key": scores[0].key,
-                "scores": scores,
-                "by_method": by_method,
-                "pictures": packed,
-            }
-        )
-    return page
+def _read_score(entry: dict[str, Any]) -> SampleScore:
+    key = SampleKey(
+        scan_id=str(entry["scan_id"]),
+        subject=str(entry["subject"]),
+        view=int(entry["view"]),
+        yaw_deg=float(entry["yaw_deg"]),
+    )
+    values = {
+        str(name): Measured(float(value), int(entry["counts"][name]))
+        for name, value in entry["values"].items()
+    }
+    return SampleScore(str(entry["method"]), key, values)
+
+
+def compare_with(results: Results, earlier: EarlierReport) -> tuple[Comparison, ...]:
+    """Compare each method with its namesake in another report, on the samples of both.
+
+    Where no name is in both, the first methods are compared with each other. The other report's
+    names are marked "(other)".
+    """
+    own = [method.method for method in results.methods]
+    pairs = [(name, name) for name in own if name in earlier.methods]
+    if not pairs and own and earlier.methods:
+        pairs = [(own[0], earlier.methods[0])]
+    found = []
+    for first, second in pairs:
+        for column in results.columns:
+            compared = compare(
+                results.scores, first, earlier.scores, second, column.key, results.config.seed
+            )
+            if compared is not None:
+                label = f"{second} (other)"
+                found.append(Comparison(first, label, column.key, compared.test))
+    return tuple(found)
 
 
 def write_report(
@@ -248,19 +245,26 @@ def write_report(
     results: Results,
     pictures: dict[SampleId, PackedPictures],
     tool_version: str = "unknown",
+    against: Sequence[Comparison] = (),
 ) -> ReportFiles:
-    """Write results.json, results.csv and report.html, each under a temporary name first.
+    """Write results.json, .csv, .tex and report.html, each under a temporary name first.
 
     Raises:
         ValueError: a score is NaN or infinite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = ReportFiles(folder / "report.html", folder / "results.json", folder / "results.csv")
-    values = results_to_dict(results, tool_version)
+    values = results_to_dict(results, tool_version, against)
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    files = ReportFiles(
+        html=folder / "report.html",
+        json=folder / "results.json",
+        csv=folder / "results.csv",
+        latex=folder / "results.tex",
+    )
     _write(files.json, text + "\n")
     _write(files.csv, results_to_csv(results))
-    _write(files.html, render_html(results, pictures, tool_version))
+    _write(files.latex, latex_table(results))
+    _write(files.html, render_html(results, pictures, tool_version, against=against))
     return files
 
 
@@ -268,11 +272,3 @@ def _write(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-
-
-def _template_text(name: str) -> str:
-    return (resources.files("eval") / "templates" / name).read_text(encoding="utf-8")

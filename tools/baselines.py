@@ -10,7 +10,7 @@ numbers from the training split alone:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -100,7 +100,7 @@ def reconstruct_surface(maps: DepthMaps, reader: ShardReader, view: int) -> Surf
         reader: the shard of the scan, for its frames and unit.
         view: whose pose the maps are in.
     """
-    camera = Camera(maps.resolution, reader.camera.fov_deg)
+    camera = replace(reader.camera, resolution=maps.resolution)
     mesh = mesh_in_scan_frame(stitch(maps, camera), reader.pose(view), reader.normalised_from_scan)
     return Surface(
         np.asarray(mesh.vertices) * reader.unit_cm, np.asarray(mesh.faces, dtype=np.int64)
@@ -183,7 +183,7 @@ class _FitView:
 def _fit_view(mask: NDArray[np.bool_], reader: ShardReader, view: int) -> _FitView:
     size = min(FIT_RESOLUTION, mask.shape[0])
     share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    camera = Camera(size, reader.camera.fov_deg)
+    camera = replace(reader.camera, resolution=size)
     mesh = stitch(InflatedSilhouette(1.0, 1.0).maps(np.asarray(share >= 0.5), camera), camera)
     distances = np.linalg.norm(mesh.vertices, axis=1)
     faces = np.asarray(mesh.faces, dtype=np.int64)

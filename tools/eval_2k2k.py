@@ -5,30 +5,30 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from render.errors import UserInputError
-from tools.cli import (
-    EXIT_OK,
-    EXIT_SOME_FAILED,
-    make_output_folder,
-    new_parser,
-    run_command,
-    toolkit_version,
+from tools.cli import EXIT_OK, make_output_folder, new_parser, run_command
+from tools.eval_reports import (
+    RESULT_FILES,
+    check_measurement,
+    check_results_folder,
+    publish,
+    score_config,
+    versions,
 )
 
 if TYPE_CHECKING:
     from dataset.shards import ShardSet, ViewRef
-    from eval.protocol import Results, ScoreConfig
     from model.checkpoint import LoadedModel
-    from tools.scoring import Reconstruct, Scored
+    from tools.scoring import Reconstruct
 
 LOGGER = logging.getLogger(__name__)
 
 LATEST_RUN = Path("runs") / "latest"
 NETWORK_NAME = "2K2K"
-RESULT_FILES = ("results.json", "results.csv", "report.html", "results_overview.png")
 METRICS = ("p2s", "chamfer", "normal", "iou")
 OVERVIEW_ROWS = 3
 
@@ -77,6 +77,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--pictures", type=int, default=24, metavar="N", help="samples shown in the report"
     )
     parser.add_argument(
+        "--timing-runs", type=int, default=3, metavar="N", help="warm runs that are timed; 0: none"
+    )
+    parser.add_argument(
+        "--scale",
+        default="original",
+        help="of lengths: original, or normalised (the scan made 180 cm tall)",
+    )
+    parser.add_argument(
+        "--align",
+        default="none",
+        help="what is fitted before measuring: none, translation, or icp (with scale and turn)",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="results.json to compare with, view by view"
+    )
+    parser.add_argument(
         "--out", type=Path, help="folder of the results (default: eval in the run folder)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
@@ -94,18 +110,6 @@ def results_folder(requested: Path | None, checkpoint: Path) -> Path:
     folder = checkpoint.parent.resolve() / "eval"
     here = Path.cwd().resolve()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
-
-
-def check_results_folder(folder: Path, overwrite: bool) -> None:
-    """Raise UserInputError when earlier results would be replaced without being asked to."""
-    if folder.exists() and not folder.is_dir():
-        raise UserInputError(f"--out: expected a folder, got the file {folder}")
-    found = [name for name in RESULT_FILES if (folder / name).exists()]
-    if found and not overwrite:
-        raise UserInputError(
-            f"{folder}: expected no earlier results, found {found[0]} "
-            "(give --overwrite to replace them or --out for another folder)"
-        )
 
 
 def choose_views(
@@ -173,23 +177,6 @@ def overview_views(shards: ShardSet, views: Sequence[ViewRef]) -> list[ViewRef]:
     return [ref for _, ref in chosen.values()]
 
 
-def score_config(arguments: argparse.Namespace) -> ScoreConfig:
-    """Return what is measured.
-
-    Raises:
-        UserInputError: an unknown metric, or a size out of range.
-    """
-    from eval.protocol import ScoreConfig
-
-    return ScoreConfig(
-        metrics=tuple(dict.fromkeys(arguments.metrics)),
-        samples=arguments.samples,
-        voxels=arguments.voxels,
-        normal_resolution=arguments.normal_resolution,
-        seed=arguments.seed,
-    )
-
-
 def evaluate(
     shards: ShardSet,
     methods: dict[str, Reconstruct],
@@ -197,7 +184,7 @@ def evaluate(
     out: Path,
     arguments: argparse.Namespace,
     source: dict[str, str],
-) -> Results:
+) -> int:
     """Score methods on views, write the report into a folder, print the table.
 
     Args:
@@ -205,46 +192,29 @@ def evaluate(
         methods: name -> what reconstructs; the first one is shown in the overview picture.
         views: what to score.
         out: folder of the results.
-        arguments: metrics, samples, voxels, normal_resolution, seed, pictures.
+        arguments: of the command line.
         source: where data and weights came from, for the report.
+
+    Returns:
+        The exit status.
     """
     from tqdm import tqdm
 
-    from eval.report import results_table, write_report
     from tools.baselines import spread
+    from tools.costs import measure_costs
     from tools.scoring import Scorer
 
-    config = score_config(arguments)
+    costs = measure_costs(shards, methods, views, source["device"], arguments.timing_runs)
     pictured = spread(views, arguments.pictures) if arguments.pictures > 0 else []
     with (
-        Scorer(shards, methods, config) as scorer,
+        Scorer(shards, methods, score_config(arguments)) as scorer,
         tqdm(total=len(views), desc="scoring", unit="view") as bar,
     ):
         scored = scorer.score(
             views, source, pictured, overview_views(shards, views), lambda: bar.update(1)
         )
-    files = write_report(out, scored.results, scored.packed, toolkit_version())
-    picture = _write_overview(out, scored, next(iter(methods)))
-    print(results_table(scored.results))
-    print("Mean over views; * marks the best of the methods that scored every view.")
-    if picture is not None:
-        print(f"Overview: {picture}")
-    print(f"Report: {files.html}")
-    return scored.results
-
-
-def _write_overview(out: Path, scored: Scored, method: str) -> Path | None:
-    import cv2
-
-    from eval.pictures import overview_picture
-
-    if not scored.overview:
-        return None
-    path = out / "results_overview.png"
-    partial = out / "results_overview.partial.png"
-    cv2.imwrite(str(partial), overview_picture(scored.overview, method)[..., ::-1])
-    partial.replace(path)
-    return path
+    results = replace(scored.results, costs=costs)
+    return publish(out, results, scored.packed, scored.overview, arguments.against)
 
 
 def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) -> ShardSet:
@@ -261,7 +231,7 @@ def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    score_config(arguments)
+    check_measurement(arguments)
     from model.checkpoint import find_checkpoint, load_checkpoint
 
     checkpoint = find_checkpoint(arguments.checkpoint, "--checkpoint")
@@ -285,6 +255,7 @@ def _run(arguments: argparse.Namespace) -> int:
         "shards": str(shards.root),
         "split": arguments.split,
         "device": device,
+        "versions": versions(),
     }
     print(
         f"{checkpoint}: scoring {len(views)} views of "
@@ -302,17 +273,7 @@ def _run(arguments: argparse.Namespace) -> int:
         baselines = fit_baselines(shards)
         source["baselines"] = baselines.describe()
         methods |= baseline_methods(baselines, predictor.resolution)
-    results = evaluate(shards, methods, views, out, arguments, source)
-    return _report_failures(results)
-
-
-def _report_failures(results: Results) -> int:
-    if not results.failures:
-        return EXIT_OK
-    print(f"Not scored: {len(results.failures)}")
-    for failure in results.failures:
-        print(f"  {failure.scan_id} view {failure.view} ({failure.method}): {failure.reason}")
-    return EXIT_SOME_FAILED
+    return evaluate(shards, methods, views, out, arguments, source)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.shards import ShardError, ShardReader
-from eval.normal_maps import NormalViews, TwoSidedNormals
+from eval.normal_maps import TwoSidedNormals
 from eval.pictures import (
+    MAP_TITLES,
     Crop,
     SamplePictures,
     SidePictures,
@@ -15,8 +16,9 @@ from eval.pictures import (
     cropped,
     depth_picture,
     normals_picture,
-    turn_pictures,
+    surface_pictures,
 )
+from eval.scorer import SurfaceViews
 from model.meshing import DepthMaps
 from tools.baselines import person_mask, true_maps
 
@@ -31,7 +33,7 @@ class Painter:
         self,
         reader: ShardReader,
         view: int,
-        scan_views: NormalViews,
+        scan_views: SurfaceViews,
         to_normalised: NDArray[np.floating],
     ) -> None:
         """Read what the sample's rows share.
@@ -39,7 +41,7 @@ class Painter:
         Args:
             reader: the shard.
             view: the view.
-            scan_views: the scan's normals from four sides.
+            scan_views: the scan from four sides.
             to_normalised: (4, 4), from the scan frame in cm to the normalised frame.
 
         Raises:
@@ -55,7 +57,7 @@ class Painter:
         self._views = scan_views
         self._cm_per_unit = 1.0 / float(np.cbrt(np.linalg.det(to_normalised[:3, :3])))
         self._crop = crop_around(self._maps.mask)
-        self._turn_crop = crop_around(scan_views.masks)
+        self._turn_crop = crop_around(scan_views.sides.masks)
         mask = self._maps.mask
         if not mask.any():
             raise ShardError(f"{reader.path}: expected person pixels in view {view}, found none")
@@ -66,26 +68,20 @@ class Painter:
         return (np.asarray(ray_distance, dtype=np.float64) - 1.0) * self._cm_per_unit
 
     def side(
-        self, name: str, maps: DepthMaps, normals: TwoSidedNormals, views: NormalViews
+        self, name: str, maps: DepthMaps, normals: TwoSidedNormals, views: SurfaceViews
     ) -> SidePictures:
         """Return the row of pictures of one method or of the scan."""
-
-        def depth(ray_distance: NDArray[np.floating]) -> NDArray[np.uint8]:
-            picture = depth_picture(self._depth_cm(ray_distance), maps.mask, *self._range)
-            return cropped(picture, self._crop, PICTURE_CELL)
-
-        def normal(values: NDArray[np.floating], is_back: bool) -> NDArray[np.uint8]:
-            picture = normals_picture(values, normals.mask, is_back)
-            return cropped(picture, self._crop, PICTURE_CELL)
-
-        return SidePictures(
-            name=name,
-            normal_front=normal(normals.front, False),
-            normal_back=normal(normals.back, True),
-            depth_front=depth(maps.front),
-            depth_back=depth(maps.back),
-            turns=turn_pictures(views, self._turn_crop, PICTURE_CELL),
+        maps_of_view = (
+            normals_picture(normals.front, normals.mask),
+            normals_picture(normals.back, normals.mask, is_back=True),
+            depth_picture(self._depth_cm(maps.front), maps.mask, *self._range),
+            depth_picture(self._depth_cm(maps.back), maps.mask, *self._range),
         )
+        cells = {
+            title: cropped(picture, self._crop, PICTURE_CELL)
+            for title, picture in zip(MAP_TITLES, maps_of_view, strict=True)
+        }
+        return SidePictures(name, cells | surface_pictures(views, self._turn_crop, PICTURE_CELL))
 
     def sample(self, methods: tuple[SidePictures, ...]) -> SamplePictures:
         """Return all pictures of the sample."""

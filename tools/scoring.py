@@ -6,32 +6,28 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.joints import JOINT_INDEX
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
-from eval.metrics import Occupancy
-from eval.normal_maps import NormalRenderer, NormalViews, TwoSidedNormals, normalised_from_cm
+from eval.maps import map_depth_error_cm
+from eval.metrics import MAP_METRICS, Measured
+from eval.normal_maps import TwoSidedNormals, normalised_from_cm
+from eval.normals import normal_error_rad, silhouette_iou
 from eval.pictures import SamplePictures, SidePictures
-from eval.protocol import (
-    Failure,
-    Results,
-    SampleKey,
-    SampleScore,
-    ScoreConfig,
-    Truth,
-    scan_occupancy,
-    score_sample,
-    summarise,
-)
-from eval.report import PackedPictures, SampleId, pack_pictures
+from eval.protocol import SampleKey, SampleScore, ScoreConfig, Truth
+from eval.page import PackedPictures, SampleId, pack_pictures
+from eval.results import Failure, Results, summarise
+from eval.scorer import Attempt, LoadedScan, SurfaceScorer, occlusion_voxels
 from eval.surfaces import Surface
+from eval.volumes import Occupancy, self_occluded_share
 from model.meshing import DepthMaps
 from model.predict import Predictor
 from model.samples import picked_pixels, reduction_factor
-from render.camera import Camera
+from render.camera import transform_points
 from tools.baselines import (
     Baselines,
     person_mask,
@@ -39,6 +35,7 @@ from tools.baselines import (
     scan_surface,
     true_maps,
 )
+from tools.pose_classes import pose_class
 from tools.sample_pictures import Painter
 
 LOGGER = logging.getLogger(__name__)
@@ -56,12 +53,14 @@ class Reconstruction:
 
     Attributes:
         maps: depth of both sides, at any resolution.
-        normals: the method's own normal maps in the camera frame, as its pictures show them;
-            None shows those of the mesh.
+        normals: the method's own normal maps in the camera frame, at the same resolution;
+            None takes those of the mesh.
+        network_seconds: time of the networks alone; None without networks.
     """
 
     maps: DepthMaps
     normals: TwoSidedNormals | None = None
+    network_seconds: float | None = None
 
 
 Reconstruct = Callable[[ShardReader, int], Reconstruction]
@@ -93,9 +92,8 @@ def network_method(predictor: Predictor) -> Reconstruct:
     def network(reader: ShardReader, view: int) -> Reconstruction:
         made = predictor.predict(reader.read("image/front", view), reader.read("joints/2d", view))
         covered = made.maps.mask & (np.abs(made.normal_front).sum(axis=-1) > 0)
-        return Reconstruction(
-            made.maps, TwoSidedNormals(made.normal_front, made.normal_back, covered)
-        )
+        normals = TwoSidedNormals(made.normal_front, made.normal_back, covered)
+        return Reconstruction(made.maps, normals, made.seconds)
 
     return network
 
@@ -117,7 +115,7 @@ def baseline_methods(baselines: Baselines, resolution: int) -> dict[str, Reconst
         return Reconstruction(baselines.card.maps(mask_of(reader, view)))
 
     def inflated_silhouette(reader: ShardReader, view: int) -> Reconstruction:
-        camera = Camera(resolution, reader.camera.fov_deg)
+        camera = replace(reader.camera, resolution=resolution)
         return Reconstruction(baselines.inflated.maps(mask_of(reader, view), camera))
 
     return {"flat card": flat_card, "inflated silhouette": inflated_silhouette}
@@ -128,10 +126,9 @@ class _Body:
     """A scan, measured once for all its views."""
 
     reader: ShardReader
-    surface: Surface
-    inside: Occupancy | None
+    scan: LoadedScan
+    voxels: Occupancy
     to_normalised: NDArray[np.float64]
-    normals_of_pose: Callable[[NDArray[np.floating]], NormalViews]
 
 
 @dataclass
@@ -158,13 +155,13 @@ class Scorer:
         self, shards: ShardSet, methods: Mapping[str, Reconstruct], config: ScoreConfig
     ) -> None:
         self._shards, self._methods, self._config = shards, dict(methods), config
-        self._renderer = NormalRenderer(config.normal_resolution)
+        self._surfaces = SurfaceScorer(config)
 
     def __enter__(self) -> Scorer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._renderer.close()
+        self._surfaces.renderer.close()
 
     def score(
         self,
@@ -247,25 +244,28 @@ class Scorer:
         reader = stack.enter_context(self._shards.open(scan_id))
         surface = scan_surface(reader)
         to_normalised = normalised_from_cm(reader.normalised_from_scan, reader.unit_cm)
-        handle = stack.enter_context(self._renderer.loaded(surface, to_normalised))
-        return _Body(
-            reader=reader,
-            surface=surface,
-            inside=scan_occupancy(surface, self._config),
-            to_normalised=to_normalised,
-            normals_of_pose=lambda pose: self._renderer.four_sides(handle, pose),
-        )
+        face = _face_cm(reader, to_normalised)
+        scan = stack.enter_context(self._surfaces.loaded(surface, face))
+        return _Body(reader, scan, occlusion_voxels(scan), to_normalised)
 
     def _score_view(
         self, body: _Body, ref: ViewRef, done: _Collected, pictured: bool, overview: bool
     ) -> None:
         reader, view = body.reader, ref.view
-        key = SampleKey(ref.scan_id, ref.subject, view, reader.yaw_deg(view))
-        scan_views = body.normals_of_pose(reader.pose(view))
-        truth = Truth(key, body.surface, scan_views, body.inside)
+        rotation = reader.pose(view)[:3, :3]
+        key = SampleKey(
+            scan_id=ref.scan_id,
+            subject=ref.subject,
+            view=view,
+            yaw_deg=reader.yaw_deg(view),
+            pose_class=pose_class(reader.read("joints/3d", view)),
+            occluded_share=self_occluded_share(body.voxels, rotation),
+        )
+        truth = self._surfaces.truth(body.scan, key, rotation)
         painter = None
         if pictured or overview:
-            painter = Painter(reader, view, scan_views, body.to_normalised)
+            shown = self._surfaces.views(body.scan, rotation)
+            painter = Painter(reader, view, shown, body.to_normalised)
         sides = []
         for name, reconstruct in self._methods.items():
             try:
@@ -296,16 +296,70 @@ class Scorer:
         made = reconstruct(reader, view)
         surface = reconstruct_surface(made.maps, reader, view)
         seconds = time.perf_counter() - begin
-        normals: NormalViews | None = None
-        side: SidePictures | None = None
-        if painter is not None or "normal" in self._config.metrics:
-            pose = reader.pose(view)
-            with self._renderer.loaded(surface, body.to_normalised) as handle:
-                normals = self._renderer.four_sides(handle, pose)
-                if painter is not None:
-                    shown = made.normals or self._renderer.both_sides(handle, pose)
-                    side = painter.side(name, made.maps, shown, normals)
-        return score_sample(name, surface, truth, self._config, normals, seconds), side
+        with_maps = bool(set(MAP_METRICS) & set(self._config.metrics))
+        own_normals = made.normals
+        if own_normals is None and (with_maps or painter is not None):
+            own_normals = self._mesh_normals(surface, body, view, made.maps.resolution)
+        of_maps: dict[str, Measured] = {}
+        if with_maps and own_normals is not None:
+            of_maps = _map_values(made.maps, own_normals, reader, view)
+        attempt = Attempt(method=name, surface=surface, of_maps=of_maps, seconds=seconds)
+        rotation = reader.pose(view)[:3, :3]
+        score, shown, _ = self._surfaces.score(
+            attempt, body.scan, truth, rotation, drawn=painter is not None
+        )
+        side = None
+        if painter is not None and shown is not None and own_normals is not None:
+            side = painter.side(name, made.maps, own_normals, shown)
+        return score, side
+
+    def _mesh_normals(
+        self, surface: Surface, body: _Body, view: int, resolution: int
+    ) -> TwoSidedNormals:
+        camera = replace(body.reader.camera, resolution=resolution)
+        camera_from_cm = body.reader.pose(view) @ body.to_normalised
+        renderer = self._surfaces.renderer
+        with renderer.loaded(surface, body.scan.body.framed_from_cm) as loaded:
+            return renderer.both_sides(loaded, camera_from_cm, camera)
+
+
+def _face_cm(reader: ShardReader, to_normalised: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the middle between the ears in the scan's frame, cm; None if they are missing."""
+    joints = reader.read("joints/3d", 0)
+    ears = joints[[JOINT_INDEX["left_ear"], JOINT_INDEX["right_ear"]]]
+    if not (ears[:, 3] > 0).all():
+        return None
+    middle = ears[:, :3].astype(np.float64).mean(axis=0)
+    return np.asarray(transform_points(np.linalg.inv(to_normalised), middle))
+
+
+def _map_values(
+    maps: DepthMaps, normals: TwoSidedNormals, reader: ShardReader, view: int
+) -> dict[str, Measured]:
+    """Return the columns of the metric `maps`, at the resolution of the prediction."""
+    pick = picked_pixels(reduction_factor(reader.resolution, maps.resolution))
+    true = true_maps(reader, view)
+    mask = true.mask[pick, pick]
+    cm_per_unit = reader.unit_cm / float(
+        np.cbrt(np.linalg.det(reader.normalised_from_scan[:3, :3]))
+    )
+    depths = [
+        cm_per_unit * np.stack(pair)
+        for pair in ((maps.front, maps.back), (true.front[pick, pick], true.back[pick, pick]))
+    ]
+    predicted = np.stack([normals.front, normals.back])
+    true_normals = np.stack([reader.read(f"normal/{side}", view) for side in ("front", "back")])
+    error = normal_error_rad(
+        predicted,
+        np.stack([normals.mask] * 2) & (np.abs(predicted).sum(axis=-1) > 0),
+        true_normals[:, pick, pick],
+        np.stack([mask] * 2),
+    )
+    return {
+        "map_depth_error_cm": map_depth_error_cm(depths[0], depths[1], maps.mask & mask),
+        "map_normal_error_rad": Measured(error.mean_rad, error.pixels),
+        "map_mask_iou": silhouette_iou(maps.mask[None], mask[None]),
+    }
 
 
 def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:

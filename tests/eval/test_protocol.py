@@ -9,20 +9,17 @@ import trimesh
 from eval.metrics import Measured
 from eval.normal_maps import NormalViews
 from eval.protocol import (
-    Failure,
-    Results,
+    Candidate,
     SampleKey,
     SampleScore,
     ScoreConfig,
     Truth,
-    best_methods,
-    bootstrap_interval,
     check_metric_names,
-    sample_rng,
     scan_occupancy,
     score_sample,
-    summarise,
 )
+from eval.results import Failure, Results, best_methods, summarise
+from eval.statistics import bootstrap_interval, sample_rng
 from eval.surfaces import Surface
 from render.errors import UserInputError
 
@@ -78,7 +75,7 @@ def test_a_method_without_any_score_has_no_columns_rather_than_zeros() -> None:
 
 
 def test_unknown_metrics_are_named_with_the_known_ones() -> None:
-    with pytest.raises(UserInputError, match="p2s, chamfer, normal, iou, got 'psnr'"):
+    with pytest.raises(UserInputError, match="p2s, chamfer, .*, got 'psnr'"):
         check_metric_names(["p2s", "psnr"])
     with pytest.raises(UserInputError, match="none"):
         ScoreConfig(metrics=())
@@ -97,8 +94,9 @@ def test_a_sample_gets_the_columns_of_its_metrics_and_no_others() -> None:
     config = ScoreConfig(metrics=("iou", "chamfer"), samples=2_000, voxels=32)
     scan = ball(10.0)
     truth = Truth(SampleKey("s", "s", 0, 0.0), scan, inside=scan_occupancy(scan, config))
-    scored = score_sample("m", ball(8.0), truth, config, seconds=1.5)
-    assert list(scored.values) == ["chamfer_cm", "p2s_scan_to_pred_cm", "volumetric_iou"]
+    scored = score_sample(Candidate("m", ball(8.0), seconds=1.5), truth, config)
+    keys = ["chamfer_cm", "p2s_scan_to_pred_cm", "chamfer_squared_cm2", "volumetric_iou"]
+    assert list(scored.values) == keys
     assert scored.values["chamfer_cm"].value == pytest.approx(2.0, abs=0.05)
     assert scored.values["chamfer_cm"].samples == 4_000
     assert scored.values["volumetric_iou"].value == pytest.approx(0.8**3, abs=0.01)
@@ -111,9 +109,13 @@ def test_normals_are_compared_only_when_they_are_given() -> None:
     up = NormalViews(np.tile(np.float32([0, 0, 1]), (4, 2, 2, 1)), masks)
     side = NormalViews(np.tile(np.float32([1, 0, 0]), (4, 2, 2, 1)), masks)
     key = SampleKey("s", "s", 0, 0.0)
-    scored = score_sample("m", ball(1), Truth(key, ball(1), normals=up), config, side)
+    candidate = Candidate("m", ball(1), normals=side)
+    scored = score_sample(candidate, Truth(key, ball(1), normals=up), config)
     assert scored.values["normal_error_rad"].value == pytest.approx(np.pi / 2)
-    assert scored.values["normal_l2"] == Measured(2.0, 16)
+    assert scored.values["normal_error_deg"].value == pytest.approx(90.0)
+    assert scored.values["normal_front_rad"] == Measured(pytest.approx(np.pi / 2), 4)
+    # (0.5, 0.5, 1) against (1, 0.5, 0.5): 0.5 a pixel, four views.
+    assert scored.values["normal_l2"] == Measured(pytest.approx(2.0), 16)
     assert scored.normal_per_view_rad == pytest.approx([np.pi / 2] * 4)
     with pytest.raises(ValueError, match="normals"):
-        score_sample("m", ball(1), Truth(key, ball(1)), config, side)
+        score_sample(candidate, Truth(key, ball(1)), config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -14,9 +15,21 @@ import numpy as np
 import pytest
 
 from eval.metrics import Measured
-from eval.pictures import SamplePictures, SidePictures, overview_picture
-from eval.protocol import Failure, Results, SampleKey, SampleScore, ScoreConfig, summarise
-from eval.report import pack_pictures, render_html, results_table, write_report
+from eval.page import pack_pictures, render_html
+from eval.pictures import (
+    FIGURE_TITLES,
+    HEAT_TITLES,
+    MAP_TITLES,
+    TURN_TITLES,
+    SamplePictures,
+    SidePictures,
+    overview_picture,
+)
+from eval.protocol import SampleKey, SampleScore, ScoreConfig
+from eval.report import compare_with, read_report, write_report
+from eval.results import Cost, Failure, Results, summarise
+from eval.tables import latex_table, results_table
+from render.errors import UserInputError
 
 CONFIG = ScoreConfig(metrics=("p2s", "iou"), samples=123, voxels=45, seed=6)
 P2S, IOU = "p2s_pred_to_scan_cm", "volumetric_iou"
@@ -27,8 +40,9 @@ def picture(colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def side(name: str, colour: tuple[int, int, int]) -> SidePictures:
-    one = picture(colour)
-    return SidePictures(name, one, one, one, one, (one, one, one, one))
+    heat = () if name == "Scan" else HEAT_TITLES
+    titles = (*MAP_TITLES, *TURN_TITLES, *FIGURE_TITLES, *heat)
+    return SidePictures(name, {title: picture(colour) for title in titles})
 
 
 def sample_pictures() -> SamplePictures:
@@ -36,7 +50,11 @@ def sample_pictures() -> SamplePictures:
     return SamplePictures(picture((9, 9, 9)), side("Scan", (0, 0, 255)), methods, (-11.6, 20.2))
 
 
-def results(p2s: float = 1.23456789, failures: tuple[Failure, ...] = ()) -> Results:
+def results(
+    p2s: float = 1.23456789,
+    failures: tuple[Failure, ...] = (),
+    costs: dict[str, Cost] | None = None,
+) -> Results:
     scores = [
         SampleScore(
             method,
@@ -48,7 +66,8 @@ def results(p2s: float = 1.23456789, failures: tuple[Failure, ...] = ()) -> Resu
         for subject, extra in (("ann", 0.0), ("bob", 1.0))
     ]
     methods = tuple(summarise(name, scores, CONFIG, 2) for name in ("net <1>", "card"))
-    return Results(CONFIG, methods, tuple(scores), failures, {"checkpoint": "runs/x/model.ckpt"})
+    source = {"checkpoint": "runs/x/model.ckpt"}
+    return Results(CONFIG, methods, tuple(scores), failures, source, costs or {})
 
 
 class Page(HTMLParser):
@@ -96,7 +115,7 @@ def test_csv_has_one_line_per_method_and_sample(tmp_path: Path) -> None:
 def test_only_finished_files_stay_and_nan_is_refused(tmp_path: Path) -> None:
     write_report(tmp_path, results(), {})
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"report.html", "results.json", "results.csv"}
+    assert names == {"report.html", "results.json", "results.csv", "results.tex"}
     before = (tmp_path / "results.json").read_bytes()
     with pytest.raises(ValueError, match="[Nn]a[Nn]|JSON"):
         write_report(tmp_path, results(p2s=float("nan")), {})
@@ -117,12 +136,13 @@ def test_html_shows_means_intervals_and_settings_and_marks_the_best() -> None:
 def test_html_loads_nothing_from_outside_and_holds_its_pictures() -> None:
     packed = {("scan-ann", 0): pack_pictures(sample_pictures())}
     html = render_html(results(), packed)
-    page = Page(html)
-    assert page.loaded and all(link.startswith("data:image/jpeg;base64,") for link in page.loaded)
-    assert not re.search(r"https?:|@import|url\(|<script|<link", html)
-    # The input, eight cells each for the scan and two methods, and the depth bar.
-    assert len(page.loaded) == 1 + 3 * 8 + 1
-    data = base64.b64decode(page.loaded[0].split(",")[1])
+    loaded = [link for link in Page(html).loaded if not link.startswith("#sample-")]
+    assert loaded and all(link.startswith("data:image/jpeg;base64,") for link in loaded)
+    assert not re.search(r"https?:|@import|url\(|<link|<script ", html)
+    # Side by side: the input and three each of the scan and two methods. In the sample: the
+    # input, eight each, four heat maps each of the methods, and two colour bars.
+    assert len(loaded) == (1 + 3 * 3) + (1 + 3 * 8 + 2 * 4 + 2)
+    data = base64.b64decode(loaded[0].split(",")[1])
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (32, 32, 3)
     assert "-12 cm" in html and "+20 cm" in html
@@ -141,9 +161,9 @@ def test_a_report_without_a_single_score_is_still_a_page() -> None:
 
 def test_table_for_the_terminal_has_the_means_and_stars() -> None:
     lines = results_table(results()).splitlines()
-    assert re.search(r"P2S \(cm\) ↓ +IoU ↑ +views", lines[0])
-    assert re.search(r"net <1> +1\.73\* +0\.900\* +2", lines[2])
-    assert re.search(r"card +4\.00 +0\.400 +2", lines[3])
+    assert re.search(r"P2S \(cm\) ↓ +IoU ↑ +views +missing", lines[0])
+    assert re.search(r"net <1> +1\.73\* +0\.900\* +2 +0", lines[2])
+    assert re.search(r"card +4\.00 +0\.400 +2 +0", lines[3])
 
 
 def test_overview_has_a_row_per_sample_and_the_pictures_of_the_method() -> None:
@@ -155,3 +175,71 @@ def test_overview_has_a_row_per_sample_and_the_pictures_of_the_method() -> None:
         overview_picture([("a", sample_pictures())], "unknown")
     with pytest.raises(ValueError, match="samples"):
         overview_picture([], "card")
+
+
+def test_what_is_missing_is_counted_in_every_table() -> None:
+    whole = results()
+    partial = Results(
+        CONFIG,
+        (summarise("net <1>", whole.scores, CONFIG, 3), whole.methods[1]),
+        whole.scores,
+        (Failure("net <1>", "scan-eve", 0, "no file"),),
+    )
+    assert partial.methods[0].missing == 1
+    assert re.search(r"net <1> .* 2 +1$", results_table(partial).splitlines()[2])
+    assert "net <1> (1 missing)" in latex_table(partial)
+    html = render_html(partial, {})
+    assert '<td class="failed">1</td>' in html and "incomplete" in html
+
+
+def test_latex_is_escaped_and_has_the_best_in_bold() -> None:
+    scored = results()
+    renamed = Results(
+        CONFIG,
+        (dataclasses.replace(scored.methods[0], method="net_1 & co"), scored.methods[1]),
+        scored.scores,
+    )
+    lines = latex_table(renamed).splitlines()
+    assert lines[3] == r"Method & P2S (cm) $\downarrow$ & IoU $\uparrow$ \\"
+    assert lines[5] == r"net\_1 \& co & \textbf{1.73} & \textbf{0.900} \\"
+    assert lines[6] == r"card & 4.00 & 0.400 \\"
+    assert "original scale, alignment none, 123 points, seed 6" in lines[-1]
+
+
+def test_costs_have_columns_of_their_own() -> None:
+    cost = Cost(
+        network_seconds=0.25,
+        total_seconds=1.5,
+        runs=3,
+        peak_bytes=3 * 2**29,
+        memory="GPU tensors",
+        device="a device",
+    )
+    html = render_html(results(costs={"card": cost}), {})
+    for text in ("Network (s)", "0.250", "1.500", "3 runs, a device", "1.50 GiB", "GPU tensors"):
+        assert text in html
+    assert "Network (s)" not in render_html(results(), {})
+
+
+def test_a_report_is_compared_with_another_view_by_view(tmp_path: Path) -> None:
+    write_report(tmp_path / "a", results(p2s=2.0), {})
+    earlier = read_report(tmp_path / "a")
+    compared = compare_with(results(p2s=1.5), earlier)
+    assert [(c.first, c.second, c.column) for c in compared] == [
+        (name, f"{name} (other)", key) for name in ("net <1>", "card") for key in (P2S, IOU)
+    ]
+    network = compared[0].test
+    assert (network.difference, network.interval, network.subjects) == (-0.5, (-0.5, -0.5), 2)
+    assert network.p_value is not None and network.p_value < 0.01
+    assert compared[1].test.p_value == 1.0
+    files = write_report(tmp_path / "b", results(p2s=1.5), {}, against=compared)
+    read = json.loads(files.json.read_text(encoding="utf-8"))
+    assert read["against"][0]["difference"] == -0.5
+    assert 'id="against"' in files.html.read_text(encoding="utf-8")
+
+
+def test_another_file_is_refused_as_a_report(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"samples": 3}')
+    for path in (tmp_path / "x.json", tmp_path / "none.json"):
+        with pytest.raises(UserInputError, match="--against: expected a results.json"):
+            read_report(path)

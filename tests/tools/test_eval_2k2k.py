@@ -25,7 +25,7 @@ from tools.eval_2k2k import choose_views, main, overview_views
 from tools.scoring import Reconstruction, Scorer, baseline_methods, oracle
 
 CONFIG = ScoreConfig(samples=2_000, voxels=48, normal_resolution=128)
-FAST = ["--samples", "200", "--voxels", "16", "--normal-resolution", "48"]
+FAST = ["--samples", "200", "--voxels", "16", "--normal-resolution", "48", "--timing-runs", "1"]
 BASELINES = Baselines(FlatCard(0.98, 1.04), InflatedSilhouette(1.01, 0.2))
 
 

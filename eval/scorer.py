@@ -1,0 +1,217 @@
+"""Scores surfaces against a scan, one renderer and one set of trees for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.alignment import aligned
+from eval.heat import heat_colours
+from eval.metrics import Measured
+from eval.normal_maps import (
+    LoadedSurface,
+    NormalViews,
+    PaintedViews,
+    SurfaceRenderer,
+    framed_from_cm,
+)
+from eval.protocol import (
+    Candidate,
+    SampleKey,
+    SampleScore,
+    ScoreConfig,
+    Truth,
+    length_factor,
+    scan_occupancy,
+    score_sample,
+)
+from eval.statistics import sample_rng
+from eval.surfaces import Surface
+from eval.volumes import Occupancy, occupancy, voxel_pitch_cm
+
+FACE_HALF_WIDTH = 0.085
+"""Half the width of a face close-up, as a share of the scan's height."""
+
+_OCCLUSION_VOXELS = 96
+
+
+@dataclass(frozen=True)
+class LoadedScan:
+    """A scan, prepared for all its views.
+
+    Attributes:
+        surface: cm.
+        body: on the GPU.
+        inside: its voxels for the metric `iou`, or None.
+        face_cm: (3,) middle of the face in the scan's frame.
+    """
+
+    surface: Surface
+    body: LoadedSurface
+    inside: Occupancy | None
+    face_cm: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SurfaceViews:
+    """What is drawn of one surface in a report.
+
+    Attributes:
+        sides: normals from four sides.
+        face: normals of the face, enlarged; one view.
+        heat: the surface from four sides, painted with its distance to the scan; None for the
+            scan itself.
+    """
+
+    sides: NormalViews
+    face: NormalViews
+    heat: PaintedViews | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A reconstruction as its method made it.
+
+    Attributes:
+        method: name.
+        surface: cm, scan frame, not aligned yet.
+        of_maps: the columns of the metric `maps`.
+        seconds: time that it took.
+    """
+
+    method: str
+    surface: Surface
+    of_maps: Mapping[str, Measured] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+class SurfaceScorer:
+    """Aligns, renders and scores; holds a GL context, so use it with `with`.
+
+    Args:
+        config: what is measured.
+
+    Raises:
+        ContextError: no GL context can be made.
+    """
+
+    def __init__(self, config: ScoreConfig) -> None:
+        self.config = config
+        self.renderer = SurfaceRenderer(config.normal_resolution)
+
+    def __enter__(self) -> SurfaceScorer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.renderer.close()
+
+    @contextmanager
+    def loaded(
+        self, scan: Surface, face_cm: NDArray[np.floating] | None = None
+    ) -> Iterator[LoadedScan]:
+        """Prepare a scan for all its views.
+
+        Args:
+            scan: cm.
+            face_cm: (3,) middle of the face; None: the middle of its highest tenth.
+        """
+        frame = framed_from_cm(scan)
+        face = highest_part(scan) if face_cm is None else np.asarray(face_cm, dtype=np.float64)
+        inside = scan_occupancy(scan, self.config)
+        with self.renderer.loaded(scan, frame) as body:
+            yield LoadedScan(scan, body, inside, face)
+
+    def truth(self, scan: LoadedScan, key: SampleKey, rotation: NDArray[np.floating]) -> Truth:
+        """Return what predictions of one view are compared with.
+
+        Args:
+            scan: of `loaded`.
+            key: the sample.
+            rotation: (3, 3), from the scan's axes to the camera's of the input view.
+        """
+        normals = self.renderer.four_sides(scan.body, rotation) if self.config.renders else None
+        return Truth(key, scan.surface, normals, scan.inside)
+
+    def views(self, scan: LoadedScan, rotation: NDArray[np.floating]) -> SurfaceViews:
+        """Return what is drawn of the scan itself."""
+        return self._drawn(scan, scan.body, rotation, None)
+
+    def score(
+        self,
+        attempt: Attempt,
+        scan: LoadedScan,
+        truth: Truth,
+        rotation: NDArray[np.floating],
+        drawn: bool = False,
+    ) -> tuple[SampleScore, SurfaceViews | None, Surface]:
+        """Align a reconstruction as the config says, and score it.
+
+        Returns:
+            Its scores, what is drawn of it (None unless asked for), and the surface as it was
+            measured.
+
+        Raises:
+            MetricError: a metric cannot be computed.
+        """
+        key, config = truth.key, self.config
+        rng = sample_rng(config.seed, key.scan_id, key.view, "alignment")
+        surface, alignment = aligned(attempt.surface, scan.surface, config.align, rng)
+        normals, shown = None, None
+        if config.renders:
+            with self.renderer.loaded(surface, scan.body.framed_from_cm) as body:
+                normals = self.renderer.four_sides(body, rotation)
+        candidate = Candidate(
+            method=attempt.method,
+            surface=surface,
+            normals=normals,
+            of_maps=attempt.of_maps,
+            seconds=attempt.seconds,
+            alignment=alignment,
+        )
+        scores = score_sample(candidate, truth, config)
+        if drawn:
+            factor = length_factor(scan.surface, config.scale)
+            heat = heat_colours(factor * scan.surface.distances(surface.vertices))
+            with self.renderer.loaded(surface, scan.body.framed_from_cm, heat) as body:
+                shown = self._drawn(scan, body, rotation, body)
+        return scores, shown, surface
+
+    def _drawn(
+        self,
+        scan: LoadedScan,
+        body: LoadedSurface,
+        rotation: NDArray[np.floating],
+        painted: LoadedSurface | None,
+    ) -> SurfaceViews:
+        height = float(np.ptp(scan.surface.bounds, axis=0)[1])
+        face = self.renderer.close_up(body, rotation, scan.face_cm, FACE_HALF_WIDTH * height)
+        if painted is None:
+            return SurfaceViews(self.renderer.four_sides(body, rotation), face, None)
+        heat = self.renderer.painted_sides(painted, rotation)
+        return SurfaceViews(heat.views, face, heat)
+
+
+def highest_part(scan: Surface, share: float = 0.1) -> NDArray[np.float64]:
+    """Return the (3,) middle, cm, of what lies in the highest share of a scan's height."""
+    points = scan.vertices[scan.faces.reshape(-1)]
+    low, high = scan.bounds[:, 1]
+    part = points[points[:, 1] >= high - share * (high - low)]
+    middle: NDArray[np.float64] = (part.min(axis=0) + part.max(axis=0)) / 2.0
+    return middle
+
+
+def occlusion_voxels(scan: LoadedScan) -> Occupancy:
+    """Return the voxels that `eval.volumes.self_occluded_share` looks through."""
+    if scan.inside is not None:
+        return scan.inside
+    return occupancy(scan.surface, voxel_pitch_cm(scan.surface, _OCCLUSION_VOXELS))
