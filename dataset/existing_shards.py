@@ -112,6 +112,8 @@ def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> Shar
         with ShardReader(path) as reader:
             if reader.config != wanted.identity or reader.subject != scan.subject:
                 return None
+            if _stated(reader.metadata) != _stated(scan.metadata):
+                return None
             if wanted.needs_mesh and not reader.has_mesh:
                 return None
             beside = {member.scan_id for member in reader.members}
@@ -126,3 +128,11 @@ def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> Shar
     return ShardEntry(
         scan_id=scan.scan_id, subject=scan.subject, views=views, bytes=size, sha256=digest
     )
+
+
+def _stated(metadata: Mapping[str, Any]) -> object:
+    """Return what a manifest or the command line said of the scan that a shard is named after."""
+    people = metadata.get("people")
+    if isinstance(people, list) and people and isinstance(people[0], dict):
+        return people[0].get("stated")
+    return metadata.get("stated")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset.estimates import estimate
-from dataset.scans import Scan
-from dataset.scenes import LoadedScan, Scene, check_area, load, set_scene
+from dataset.scans import LoadedScan, Scan, load_scan
+from dataset.scenes import Scene, check_area, set_scene
 from dataset.shard_index import ShardEntry, file_digest, shard_path
 from dataset.shard_writer import ShardHeader, ShardWriter
 from dataset.synthesis_config import SynthesisConfig
@@ -109,7 +109,7 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
         OutputError: the shard cannot be written, which is no fault of the scan.
     """
     config, scan = studio.config, task.scan
-    leader = load(scan)
+    leader = load_scan(scan)
     partners = _partners(task, config.people_per_image - 1)
     if partners:
         check_area(leader)
@@ -156,7 +156,7 @@ def _partners(task: ScanTask, count: int) -> list[LoadedScan]:
         if scan.subject in subjects:
             continue
         try:
-            person = load(scan)
+            person = load_scan(scan)
             check_area(person)
         except ScanError:  # named where it leads its own group
             continue
@@ -197,9 +197,9 @@ def _check_room(out: Path, config: SynthesisConfig) -> None:
 
 def _notes(scene: Scene) -> tuple[str, ...]:
     notes = [
-        f"one unit of {person.scan.scan_id} taken for {person.unit_cm:g} cm, from its height"
+        note if person is scene.people[0] else f"{person.scan.scan_id}: {note}"
         for person in scene.people
-        if person.scan.unit_cm is None
+        for note in person.notes
     ]
     if scene.members:
         notes.append(f"stands with {', '.join(member.scan_id for member in scene.members[1:])}")

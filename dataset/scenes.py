@@ -10,30 +10,12 @@ from numpy.typing import NDArray
 
 from dataset.groups import around, group_from_scans
 from dataset.joints import JOINT_COUNT
-from dataset.scans import Scan, load_scan, scan_unit_cm, used_vertices
+from dataset.scans import LoadedScan, used_vertices
 from dataset.shard_checks import GroupMember
 from dataset.synthesis_config import GROUP_STREAM, SynthesisConfig
 from dataset.views import View, border_shrink, joints_in_normalised_frame
 from render.camera import normalised_from_scan, transform_points
 from render.errors import ScanError
-from render.mesh import Mesh
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedScan:
-    """A scan in memory.
-
-    Attributes:
-        scan: where it comes from.
-        mesh: scan frame and unit.
-        joints: (31, 4) in the same + confidence, or None.
-        unit_cm: length of its unit, centimetres.
-    """
-
-    scan: Scan
-    mesh: Mesh
-    joints: NDArray[np.float64] | None
-    unit_cm: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +41,6 @@ class Scene:
     shrink: float
     members: tuple[GroupMember, ...]
     joints_3d: NDArray[np.float64]
-
-
-def load(scan: Scan) -> LoadedScan:
-    """Read a scan and find its unit.
-
-    Raises:
-        ScanError: the scan cannot be used.
-    """
-    mesh, joints = load_scan(scan)
-    return LoadedScan(scan=scan, mesh=mesh, joints=joints, unit_cm=scan_unit_cm(scan, mesh))
 
 
 def check_area(person: LoadedScan) -> None:

@@ -7,12 +7,64 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 MESH_SUFFIXES = (".obj", ".ply")
 CM_PER_UNIT: dict[str, float] = {"m": 100.0, "cm": 1.0, "mm": 0.1}
 LONGEST_ID = 120
 _JUNK_FOLDERS = {"__MACOSX"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+AXES: dict[str, tuple[int, int, int]] = {
+    "+x": (1, 0, 0),
+    "-x": (-1, 0, 0),
+    "+y": (0, 1, 0),
+    "-y": (0, -1, 0),
+    "+z": (0, 0, 1),
+    "-z": (0, 0, -1),
+}
+
+UnitRule = Literal["size", "size or height", "height"]
+"""How a unit that is not stated is found: the one of m, cm and mm in which the scan is as tall
+as a person; the same, and where there is none as "height"; as if the person were 180 cm tall."""
+
+JointSource = Literal["auto", "sidecar", "smplx"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stance:
+    """How the person stands in the mesh file.
+
+    Attributes:
+        up: name of the axis that points up; None: found from the mesh's extent.
+        yaw_deg: turn about up, degrees, after which the person faces +z; None: found from the
+            scan's parameters.
+        scale: factor by which the mesh is too small for its unit.
+        unit_rule: how the unit is found where it is not stated.
+    """
+
+    up: str | None = "+y"
+    yaw_deg: float | None = 0.0
+    scale: float = 1.0
+    unit_rule: UnitRule = "size"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodySource:
+    """Where a scan's body parameters are, and what is taken from them.
+
+    Attributes:
+        kind: how the file is read, a name of `dataset.scans.bodies.READERS`.
+        path: the file.
+        models: folder with the SMPL-X model files, or None.
+        joints: whether joints come from the sidecar, from SMPL-X, or from what there is.
+    """
+
+    kind: str = ""
+    path: Path | None = None
+    models: Path | None = None
+    joints: JointSource = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +74,14 @@ class Scan:
     Attributes:
         scan_id: unique in the set and safe as a file name.
         subject: the person; all scans of a subject are in one split.
-        mesh_path: OBJ or PLY file.
-        unit_cm: length of one unit of the mesh, centimetres; None: guessed from its height.
-        joints_path: sidecar with joints in the scan frame and unit, or None.
+        mesh_path: OBJ or PLY file, or what `mesh_kind` says.
+        mesh_kind: how the mesh is read, a name of `dataset.scans.meshes.READERS`.
+        item: which mesh, where the file holds many.
+        texture_path: picture to lay on instead of what the OBJ file names, or None.
+        unit_cm: length of one unit of the mesh, centimetres; None: found as `stance` says.
+        stance: how the person stands in the mesh file.
+        body: where the body parameters are.
+        joints_path: sidecar with joints in the frame and unit of the mesh file, or None.
         split: "train", "val" or "test" where the scan set says so, else None.
         metadata: what the scan set says of the scan (JSON values).
         problem: why the scan cannot be used, found while listing; None if nothing was.
@@ -33,7 +90,12 @@ class Scan:
     scan_id: str
     subject: str
     mesh_path: Path
+    mesh_kind: str = "file"
+    item: str = ""
+    texture_path: Path | None = None
     unit_cm: float | None = None
+    stance: Stance = Stance()
+    body: BodySource = BodySource()
     joints_path: Path | None = None
     split: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
@@ -67,6 +129,19 @@ def folder_tree(root: Path) -> Iterator[Path]:
         yield folder
         inner = (path for path in folder.iterdir() if path.is_dir() and not is_junk(path))
         waiting.extend(sorted(inner, reverse=True))
+
+
+def all_files(root: Path) -> list[str]:
+    """Return the paths of all files below a folder, with "/", sorted, without junk.
+
+    Folders that are links are looked into; where two paths lead to one folder, once.
+    """
+    return sorted(
+        path.relative_to(root).as_posix()
+        for folder in folder_tree(root)
+        for path in folder.iterdir()
+        if not is_junk(path) and path.is_file()
+    )
 
 
 def safe_ids(names: Iterable[str]) -> dict[str, str]:

@@ -61,7 +61,7 @@ def test_generic_joints_stand_beside_their_mesh(tmp_path: Path) -> None:
     found = {scan.scan_id: scan.joints_path for scan in find_scans(tmp_path)}
     assert found["one"] is not None and found["two__a"] is None
     assert found["two__b"] == tmp_path / "two" / "b.joints.json"
-    _, read = load_scan(find_scans(tmp_path / "one")[0])
+    read = load_scan(find_scans(tmp_path / "one")[0]).joints
     assert read is not None and np.array_equal(read, joints)
 
 
