@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from render.mesh import Material, Mesh
 
@@ -73,20 +74,27 @@ def corner_vertices(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], N
     """Split vertices at UV seams: one vertex for each used (position, uv) pair.
 
     Returns:
-        (N,) position index and (N,) uv index of every vertex (uv 0 where the mesh has none),
-        (F, 3) uint32 faces over these vertices.
+        (N,) position index and (N,) uv index of every vertex (uv 0 where the mesh has none, or
+        no face uses the position), (F, 3) uint32 faces over these vertices.
     """
-    faces = mesh.faces.astype(np.int64)
+    positions = np.arange(len(mesh.vertices))
     if mesh.uvs is None or mesh.uv_faces is None:
-        positions = np.arange(len(mesh.vertices))
         return positions, np.zeros_like(positions), mesh.faces.astype(np.uint32)
-    if len(mesh.uvs) == len(mesh.vertices) and np.array_equal(mesh.faces, mesh.uv_faces):
-        positions = np.arange(len(mesh.vertices))
-        return positions, positions, mesh.faces.astype(np.uint32)
-    keys = faces * len(mesh.uvs) + mesh.uv_faces
-    pairs, inverse = np.unique(keys.ravel(), return_inverse=True)
-    positions, uvs = np.divmod(pairs, len(mesh.uvs))
-    return positions, uvs, inverse.reshape(faces.shape).astype(np.uint32)
+    corners, uv_corners = mesh.faces.ravel(), mesh.uv_faces.ravel()
+    uvs = np.zeros_like(positions)
+    uvs[corners] = uv_corners
+    # Few corners have another uv than the last one at their position; only those are sorted.
+    apart = np.flatnonzero(uv_corners != uvs[corners])
+    keys = corners[apart].astype(np.int64) * len(mesh.uvs) + uv_corners[apart]
+    pairs, inverse = np.unique(keys, return_inverse=True)
+    split_positions, split_uvs = np.divmod(pairs, len(mesh.uvs))
+    faces = corners.astype(np.uint32)
+    faces[apart] = len(positions) + inverse
+    return (
+        np.concatenate([positions, split_positions]),
+        np.concatenate([uvs, split_uvs]),
+        faces.reshape(mesh.faces.shape),
+    )
 
 
 def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
@@ -259,7 +267,5 @@ def _within_limit(pixels: NDArray[np.uint8], limit: int) -> NDArray[np.uint8]:
             "texture: expected at most %d pixels a side, got %d x %d; it is reduced by half",
             limit, pixels.shape[1], pixels.shape[0],
         )  # fmt: skip
-        even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2].astype(np.uint16)
-        sums = even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
-        pixels = ((sums + 2) // 4).astype(np.uint8)
+        pixels = np.array(Image.fromarray(pixels).reduce(2))
     return pixels

@@ -70,7 +70,7 @@ def test_seam_vertices_are_split_once_for_each_uv() -> None:
         uv_faces=np.array([[0, 1, 2], [4, 2, 3]]),
     )  # fmt: skip
     positions, uvs, faces = corner_vertices(mesh)
-    assert len(positions) == 5
+    assert positions.tolist() == [0, 1, 2, 3, 0]
     np.testing.assert_array_equal(positions[faces], mesh.faces)
     np.testing.assert_array_equal(uvs[faces], mesh.uv_faces)
 
@@ -84,3 +84,4 @@ def test_a_texture_beyond_the_limit_is_reduced_with_a_warning(
         reduced = _within_limit(pixels, 5)
     assert reduced.shape == (3, 5, 3) and (reduced == 50).all()
     assert "expected at most 5 pixels" in caplog.text
+    assert _within_limit(np.full((21, 1, 3), 7, np.uint8), 5).tolist() == [[[7, 7, 7]]] * 3
