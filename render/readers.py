@@ -39,7 +39,7 @@ def read_mesh(path: Path, texture: Path | None = None) -> Mesh:
     path = Path(path)
     read = _READERS.get(path.suffix.lower())
     if read is None:
-        raise ScanError(f"{path}: expected {MESH_KINDS} file, got the suffix {path.suffix!r}")
+        raise ScanError(f"{path}: expected an {MESH_KINDS} file, got the suffix {path.suffix!r}")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -140,4 +140,4 @@ _READERS: dict[str, Callable[[Path, bytes], ScanArrays]] = {
 }
 
 MESH_SUFFIXES = tuple(_READERS)
-MESH_KINDS = "an OBJ, PLY, GLB or glTF"
+MESH_KINDS = "OBJ, PLY, GLB or glTF"

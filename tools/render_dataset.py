@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--layout",
         choices=("auto", "demo", "generic"),
         default="auto",
-        help="demo: folders with a metadata.json; generic: any tree of OBJ or PLY files",
+        help="demo: folders with a metadata.json; generic: any tree of OBJ, PLY, GLB or glTF files",
     )
     add("--resolution", type=int, default=2048, metavar="PX", help="width and height, pixels")
     _add_camera_flags(parser)

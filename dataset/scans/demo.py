@@ -16,6 +16,7 @@ from typing import Any
 from dataset.scans.scan import CM_PER_UNIT, Scan, folder_tree, mesh_files, safe_ids
 from dataset.splits import SPLITS
 from render.errors import ScanError
+from render.readers import MESH_KINDS
 
 METADATA_NAME = "metadata.json"
 JOINTS_NAME = "joints.json"
@@ -86,7 +87,7 @@ def _mesh_path(folder: Path, metadata: dict[str, Any]) -> Path:
         return _inside(folder, metadata["mesh"])
     meshes = mesh_files(folder)
     if len(meshes) != 1:
-        raise ScanError(f"expected one OBJ or PLY file beside it, found {len(meshes)}")
+        raise ScanError(f"expected one {MESH_KINDS} file beside it, found {len(meshes)}")
     return meshes[0]
 
 

@@ -25,8 +25,9 @@ from dataset.scans import (
 )
 from dataset.scans.layout import Layout, find_in_layout, is_mesh_of, matched
 from dataset.scans.manifest import apply_manifest, read_manifest
-from dataset.scans.scan import MESH_SUFFIXES, JointSource, Scan, all_files
+from dataset.scans.scan import JointSource, Scan, all_files
 from render.errors import ScanError, UserInputError
+from render.readers import MESH_KINDS, MESH_SUFFIXES
 
 TABLES: dict[str, Layout] = {
     module.LAYOUT.name: module.LAYOUT
@@ -157,7 +158,7 @@ def _listed(root: Path, layout: str, paths: Sequence[str]) -> list[Scan]:
 def _wanted(layout: str) -> str:
     if layout in TABLES:
         return TABLES[layout].looks_like
-    return "folders with a metadata.json" if layout == "demo" else "OBJ or PLY files"
+    return "folders with a metadata.json" if layout == "demo" else f"{MESH_KINDS} files"
 
 
 def _automatic() -> str:

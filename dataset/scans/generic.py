@@ -1,4 +1,4 @@
-"""Layout "generic": any folder tree with OBJ or PLY files, one scan each.
+"""Layout "generic": any folder tree with OBJ, PLY, GLB or glTF files, one scan each.
 
 The unit (metres, centimetres or millimetres) is guessed from the height; y is up and the
 person faces +z. Joints are read from `<stem>.joints.json` beside the mesh, or from
@@ -16,7 +16,7 @@ JOINTS_NAME = "joints.json"
 
 
 def find(root: Path) -> list[Scan]:
-    """Return one scan per OBJ or PLY file at any depth."""
+    """Return one scan per mesh file at any depth."""
     meshes: list[tuple[Path, Path | None]] = []
     for folder in folder_tree(root):
         here = mesh_files(folder)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-MESH_SUFFIXES = (".obj", ".ply")
+from render.readers import MESH_SUFFIXES
+
 CM_PER_UNIT: dict[str, float] = {"m": 100.0, "cm": 1.0, "mm": 0.1}
 LONGEST_ID = 120
 _JUNK_FOLDERS = {"__MACOSX"}
@@ -74,7 +75,7 @@ class Scan:
     Attributes:
         scan_id: unique in the set and safe as a file name.
         subject: the person; all scans of a subject are in one split.
-        mesh_path: OBJ or PLY file, or what `mesh_kind` says.
+        mesh_path: a file that `render.readers` reads, or what `mesh_kind` says.
         mesh_kind: how the mesh is read, a name of `dataset.scans.meshes.READERS`.
         item: which mesh, where the file holds many.
         texture_path: picture to lay on instead of what the OBJ file names, or None.
@@ -108,7 +109,7 @@ def is_junk(path: Path) -> bool:
 
 
 def mesh_files(folder: Path) -> list[Path]:
-    """Return the OBJ and PLY files of one folder, sorted, any case, without junk."""
+    """Return the mesh files of one folder, sorted, any case, without junk."""
     return sorted(
         path
         for path in folder.iterdir()

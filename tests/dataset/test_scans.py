@@ -25,13 +25,13 @@ def put(path: Path, text: str = TRIANGLE.format(height=1.7)) -> Path:
 
 
 def test_generic_finds_meshes_at_any_depth_and_case_and_skips_junk(tmp_path: Path) -> None:
-    for name in ("b.obj", "a/A.OBJ", "c/c.Ply", "x/y/z.ply"):
+    for name in ("b.obj", "a/A.OBJ", "c/c.Ply", "x/y/z.ply", "d.glb"):
         put(tmp_path / name)
     for name in ("._b.obj", ".hidden/d.obj", "__MACOSX/e.obj", "notes.txt", "b.mtl"):
         put(tmp_path / name)
     (tmp_path / "folder.obj").mkdir()
     scans = find_scans(tmp_path)
-    assert [scan.scan_id for scan in scans] == ["a__A", "b", "c", "x__y__z"]
+    assert [scan.scan_id for scan in scans] == ["a__A", "b", "c", "d", "x__y__z"]
     assert [scan.subject for scan in scans] == [scan.scan_id for scan in scans]
 
 
@@ -105,7 +105,9 @@ def test_a_bad_demo_folder_is_listed_with_its_problem(tmp_path: Path, text: str)
 def test_folders_without_scans_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="missing: expected a folder of scans, found nothing"):
         find_scans(tmp_path / "missing")
-    with pytest.raises(ScanError, match="expected OBJ or PLY files .layout generic., found none"):
+    with pytest.raises(
+        ScanError, match="expected OBJ, PLY, GLB or glTF files .layout generic., found none"
+    ):
         find_scans(tmp_path)
     with pytest.raises(ScanError, match="expected folders with a metadata.json"):
         find_scans(tmp_path, "demo")

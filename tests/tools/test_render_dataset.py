@@ -100,7 +100,7 @@ def test_pictures_of_a_folder_become_backgrounds(here: Path, scans: Path) -> Non
     ("change", "expected"),
     [
         (["--scans", "missing"], "missing: expected a folder of scans, found nothing"),
-        (["--scans", "empty"], "empty: expected OBJ or PLY files"),
+        (["--scans", "empty"], "empty: expected OBJ, PLY, GLB or glTF files"),
         (["--scans", "bad"], "bad: expected at least one scan that can be used, got 2"),
         (["--resolution", "0"], "resolution: expected 16 to 8192 pixels, got 0"),
         (["--angles", "0", "10", "0"], "--angles: expected START <= END and a STEP above 0"),
