@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.part_fitting import PartTransforms
+from model.part_fitting import PartTransforms, invert
 from model.parts import PARTS_OF_NETWORK, Resolution
 from model.precision import float32_region
 
 
 def _pixel_grid(rows: range, columns: range, size: int, device: torch.device) -> Tensor:
     """Return the (h, w, 3) normalised (x, y, 1) of pixel centres of a frame `size` wide."""
-    y = (torch.arange(rows.start, rows.stop, device=device) + 0.5) * 2.0 / size - 1.0
-    x = (torch.arange(columns.start, columns.stop, device=device) + 0.5) * 2.0 / size - 1.0
+    # Rounded as torch's `affine_grid` does it.
+    centres = torch.linspace(-1.0, 1.0, size, device=device) * ((size - 1) / size)
+    y, x = centres[rows.start : rows.stop], centres[columns.start : columns.stop]
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], dim=-1)
 
@@ -129,6 +130,29 @@ def _covered_window(
     return range(low[1], high[1]), range(low[0], high[0])
 
 
+def _positions_in_crop(
+    rows: range, columns: range, canonical_to_image: Tensor, crop: tuple[int, int], size: int
+) -> Tensor:
+    """Return where pixels of the image lie in a crop, (h, w, 2), -1..1 over the crop.
+
+    Whether a pixel just misses a part's outermost weight is a matter of rounding, and the refiner
+    answers otherwise where nothing covers. Positions are therefore rounded as in the released
+    networks: by the inverse of how the crop was cut out, and as if it were sampled on a canvas
+    of the image's size.
+
+    Args:
+        rows, columns: the pixels.
+        canonical_to_image: (2, 3) float32.
+        crop: height and width of the crop, pixels.
+        size: width of the image, pixels.
+    """
+    device = canonical_to_image.device
+    canonical = _pixel_grid(rows, columns, size, device) @ invert(canonical_to_image).T
+    top_left = [each.start for each in _crop_ranges(*crop, size)]
+    pixels = ((canonical + 1.0) * size - 1.0) / 2.0 - torch.tensor(top_left[::-1], device=device)
+    return (2.0 * pixels + 1.0) / torch.tensor(crop[::-1], device=device) - 1.0
+
+
 @float32_region()
 def blend_parts(
     crops: dict[str, Tensor], transforms: PartTransforms, resolution: Resolution
@@ -150,20 +174,16 @@ def blend_parts(
     for network, normals in crops.items():
         weights = crop_weights(transforms, network, resolution).to(device)
         height, width = normals.shape[-2:]
-        stretch = torch.tensor([size / width, size / height], device=device)
         packed = torch.cat([normals.float(), weights], dim=2)
         for slot, part in enumerate(PARTS_OF_NETWORK[network]):
             for item in range(batch):
                 if not transforms.present[item, part]:
                     continue
-                rows, columns = _covered_window(
-                    transforms.canonical_to_image[item, part], height, width, size
-                )
+                matrix = transforms.canonical_to_image[item, part].to(device)
+                rows, columns = _covered_window(matrix, height, width, size)
                 if not rows or not columns:
                     continue
-                pixels = _pixel_grid(rows, columns, size, device)
-                matrix = transforms.image_to_canonical[item, part].to(device)
-                grid = (pixels @ matrix.T) * stretch
+                grid = _positions_in_crop(rows, columns, matrix, (height, width), size)
                 sampled = _sample(packed[item : item + 1, slot], grid[None])[0]
                 weight = sampled[6:]
                 total[item, :, rows.start : rows.stop, columns.start : columns.stop] += torch.cat(

@@ -142,6 +142,12 @@ def fit_part(part: Part, joints: NDArray[np.float64]) -> NDArray[np.float64] | N
     return matrix if _sees_image(matrix, part.network) else None
 
 
+def invert(matrix: Tensor) -> Tensor:
+    """Return the inverses of (..., 2, 3) affine maps, rounded as in the released networks."""
+    linear = torch.linalg.inv(matrix[..., :2])
+    return torch.cat([linear, -linear @ matrix[..., 2:]], dim=-1)
+
+
 def fit_parts(joints: NDArray[np.floating]) -> PartTransforms:
     """Fit the similarities of all parts of one person.
 
@@ -156,19 +162,15 @@ def fit_parts(joints: NDArray[np.floating]) -> PartTransforms:
     """
     if joints.shape != (JOINT_COUNT, 3):
         raise ValueError(f"joints: expected ({JOINT_COUNT}, 3), got {joints.shape}")
-    forward = np.tile(np.eye(3), (len(PARTS), 1, 1))
+    forward = np.tile(np.eye(2, 3), (len(PARTS), 1, 1))
     present = np.zeros(len(PARTS), dtype=bool)
     for index, part in enumerate(PARTS):
         matrix = fit_part(part, np.asarray(joints, dtype=np.float64))
         if matrix is not None:
-            forward[index, :2] = matrix
+            forward[index] = matrix
             present[index] = True
-    inverse = np.linalg.inv(forward)
-    return PartTransforms(
-        torch.from_numpy(forward[:, :2]).float(),
-        torch.from_numpy(inverse[:, :2]).float(),
-        torch.from_numpy(present),
-    )
+    matrices = torch.from_numpy(forward).float()
+    return PartTransforms(matrices, invert(matrices), torch.from_numpy(present))
 
 
 def stack_transforms(transforms: list[PartTransforms]) -> PartTransforms:
