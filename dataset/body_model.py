@@ -73,17 +73,15 @@ def pose_body(parameters: BodyParameters, models: Path) -> Body:
         UserInputError: the package smplx is missing.
     """
     require_smplx()
-    import torch
     from smplx.joint_names import JOINT_NAMES as MODEL_JOINTS
 
     uses_pca = len(parameters.vectors["left_hand_pose"]) == PCA_HANDS
     model = _model(_model_file(models, parameters.gender), uses_pca)
     inputs = {
-        name: torch.as_tensor(vector, dtype=torch.float32)[None]
+        name: model.v_template.new_tensor(vector)[None]
         for name, vector in parameters.vectors.items()
     }
-    with torch.no_grad():
-        output = model(**inputs)
+    output = model(**inputs)
     rows = [MODEL_JOINTS.index(_model_joint(name)) for name in JOINT_NAMES]
     return Body(
         vertices=output.vertices[0].double().numpy(),
@@ -130,7 +128,7 @@ def _model(path: Path, uses_pca: bool) -> Any:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             plain = Path(folder) / "SMPLX_PLAIN.npz"
             np.savez(plain, allow_pickle=False, **_plain_arrays(path))
-            return smplx.SMPLX(
+            model = smplx.SMPLX(
                 str(plain),
                 use_pca=uses_pca,
                 num_pca_comps=PCA_HANDS,
@@ -138,6 +136,7 @@ def _model(path: Path, uses_pca: bool) -> Any:
                 num_betas=BETAS,
                 num_expression_coeffs=EXPRESSIONS,
             )
+            return model.requires_grad_(False)
     except Exception as error:  # a damaged model fails anywhere in NumPy, zipfile or smplx
         raise ScanError(
             f"{path}: expected an SMPL-X model file, got {type(error).__name__}: {error}"
