@@ -1,7 +1,7 @@
 """How the arrays of a shard are stored: names, shapes, numbers (their one home).
 
 Everything is lossless but two: ray distance is held in steps of 1/32 pixel of the
-2048-pixel camera, and normals in steps of 1/127. Both codings refuse what they cannot
+2048-pixel camera, and normals in steps of 1/255. Both codings refuse what they cannot
 hold; nothing is clipped.
 """
 
@@ -39,7 +39,8 @@ DEPTH_MIN = CAMERA_DISTANCE + (1.0 - DEPTH_OFFSET_STEPS) / DEPTH_STEPS_PER_UNIT
 DEPTH_MAX = CAMERA_DISTANCE + (65535.0 - DEPTH_OFFSET_STEPS) / DEPTH_STEPS_PER_UNIT
 """Ray distances that the depth code can hold for a camera at distance 1 (0.534..1.466)."""
 
-NORMAL_STEPS = 127.0
+NORMAL_STEPS = 255.0
+"""Twice what a byte could hold: lit again by a single lamp, views would differ by 2 of 255."""
 
 Codec = Literal["raw", "depth", "normal"]
 
@@ -74,7 +75,7 @@ class ArraySpec:
 
 _COLOUR = ArraySpec(channels=3)
 _DEPTH = ArraySpec(dtype="uint16", codec="depth")
-_NORMAL = ArraySpec(channels=3, dtype="int8", codec="normal")
+_NORMAL = ArraySpec(channels=3, dtype="int16", codec="normal")
 
 IMAGE_FRONT = "image/front"
 BACKGROUND_PIXELS = "background/pixels"
@@ -154,8 +155,8 @@ def decode_depth(
     return distance
 
 
-def encode_normal(normal: NDArray[np.floating]) -> NDArray[np.int8]:
-    """Code unit vectors as round(127 n); the zero vector stays zero (background).
+def encode_normal(normal: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Code unit vectors as round(255 n); the zero vector stays zero (background).
 
     Args:
         normal: (..., 3), unit length or zero.
@@ -171,11 +172,11 @@ def encode_normal(normal: NDArray[np.floating]) -> NDArray[np.int8]:
             "normal: expected unit vectors (or zero on the background), got one of length "
             f"{float(np.sqrt(squared[bad][0])):.6g} (and {int(bad.sum()) - 1} more)"
         )
-    return np.rint(normal * NORMAL_STEPS).astype(np.int8)
+    return np.rint(normal * NORMAL_STEPS).astype(np.int16)
 
 
-def decode_normal(code: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Return (..., 3) float32 unit vectors within 0.4 degree; zero where the code is zero."""
+def decode_normal(code: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return (..., 3) float32 unit vectors within 0.2 degree; zero where the code is zero."""
     normal = code.astype(np.float32)
     squared = np.einsum("...c,...c->...", normal, normal)
     normal *= (1.0 / np.sqrt(np.maximum(squared, np.float32(1.0))))[..., None]

@@ -15,7 +15,7 @@ image/front, image/back         N,R,R,3 uint8          lit; the front over its b
 person/front                    N,R,R,3 uint8          lit front, premultiplied by coverage
 albedo/front, albedo/back       N,R,R,3 uint8          unlit
 depth/front, depth/back         N,R,R uint16           ray distance, see `shard_codec`
-normal/front, normal/back       N,R,R,3 int            unit normals, see `shard_codec`
+normal/front, normal/back       N,R,R,3 int16          unit normals, see `shard_codec`
 mask, coverage                  N,R,R uint8            1 person, 2 unreliable; alpha
 instance                        N,R,R uint8            groups: 0 background, k the k-th person
 joints/2d, joints/3d            N,31,3 and N,31,4      groups: N,P,31,3 and N,P,31,4

@@ -76,8 +76,10 @@ def shade(
 ) -> NDArray[np.uint8]:
     """Light one side of a G-buffer.
 
-    A highlight is seen from where the surface is looked at: from the camera where it faces
-    the camera, from behind where it faces away (the back side is seen through the body).
+    A highlight is seen from where the surface is looked at: from the camera where the side
+    faces the camera, from behind where it faces away (the back is seen through the body). It
+    is weighted by the cosine at the light (Lafortune and Willems 1994), so that it fades out
+    at the terminator where Phong's own ends in a step.
 
     Args:
         side: albedo, normals and ray distances.
@@ -255,6 +257,9 @@ def _light_points(
     lights = rig.diffuse_positions.astype(np.float32).T
     colours = rig.diffuse_colours.astype(np.float32)
     squares = (lights**2).sum(axis=0)
+    # All normals of a side face the camera, or all face away; asked of each by itself, one at
+    # the horizon would flip with the rounding of a file.
+    towards_eye = np.float32(1.0 if np.einsum("ij,ij->", normals, rays) > 0.0 else -1.0)
     for start in range(0, len(points), _CHUNK):
         part = slice(start, start + _CHUNK)
         point, normal = points[part], normals[part]
@@ -270,11 +275,11 @@ def _light_points(
         np.maximum(cosines, 0.0, out=cosines)
         diffuse[part] += cosines @ colours
         if rig.specular_strength > 0.0:
-            viewed = np.einsum("ij,ij->i", normal, rays[part])[:, None]
-            eye = np.where(viewed > 0.0, rays[part], -rays[part])
+            eye = rays[part] * towards_eye
+            viewed = np.einsum("ij,ij->i", normal, eye)[:, None]
             to_light = (eye @ lights - np.einsum("ij,ij->i", eye, point)[:, None]) / lengths
-            mirrored = np.maximum(2.0 * cosines * np.abs(viewed) - to_light, 0.0)
-            powers = np.where(cosines > 0.0, mirrored ** np.float32(rig.shininess), 0.0)
+            mirrored = np.maximum(2.0 * cosines * viewed - to_light, 0.0)
+            powers = cosines * mirrored ** np.float32(rig.shininess)
             highlight[part] = np.float32(rig.specular_strength) * (powers @ colours)
     return diffuse, highlight
 

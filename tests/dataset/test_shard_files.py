@@ -56,11 +56,11 @@ def test_depth_outside_the_code_is_refused(distance: float) -> None:
         encode_depth(np.array([1.0, distance]))
 
 
-def test_normals_decode_within_0_4_degree_and_stay_unit() -> None:
+def test_normals_decode_within_0_2_degree_and_stay_unit() -> None:
     normals = unit_vectors(np.random.default_rng(0), (200_000,))
     decoded = decode_normal(encode_normal(normals))
     chord = np.linalg.norm((decoded - normals).astype(np.float64), axis=1)
-    assert np.degrees(2 * np.arcsin(chord / 2)).max() < 0.4
+    assert np.degrees(2 * np.arcsin(chord / 2)).max() < 0.2
     assert np.allclose(np.linalg.norm(decoded, axis=1), 1.0, atol=1e-6)
     assert decode_normal(encode_normal(np.zeros((1, 3)))).tolist() == [[0, 0, 0]]
 
@@ -78,7 +78,7 @@ def test_every_array_of_a_shard_comes_back(tmp_path: Path) -> None:
             for name, spec in PICTURES.items():
                 if name in ("background/pixels", "instance"):
                     continue
-                tolerance = {"raw": 0.0, "depth": 7.3e-6, "normal": 7e-3}[spec.codec]
+                tolerance = {"raw": 0.0, "depth": 7.3e-6, "normal": 3.5e-3}[spec.codec]
                 values = reader.read(name, view)
                 assert values.dtype == (np.uint8 if spec.codec == "raw" else np.float32)
                 difference = np.abs(values.astype(float) - written.pictures[name].astype(float))

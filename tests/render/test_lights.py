@@ -46,7 +46,8 @@ def _phong(side: SideBuffer, rig: LightRig, row: int, column: int) -> np.ndarray
         if cosine > 0:
             mirrored = 2.0 * cosine * normal - towards
             light += colour * cosine
-            gloss += rig.specular_strength * colour * max(0.0, mirrored @ eye) ** rig.shininess
+            peak = max(0.0, mirrored @ eye) ** rig.shininess
+            gloss += rig.specular_strength * colour * cosine * peak
     linear = linear_from_srgb(side.albedo[row, column] / 255.0) * light + gloss
     return srgb_from_linear(linear * rig.exposure) * 255.0
 
