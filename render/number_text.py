@@ -98,8 +98,9 @@ def decimal_numbers(
     is_plain &= mantissas <= _EXACT
     numbers = mantissas.astype(np.float64) / scales
     np.negative(numbers, out=numbers, where=is_negative)
-    for index in np.flatnonzero(~is_plain):
-        numbers[index] = _number(text[starts[index] : ends[index]].tobytes())
+    others = np.flatnonzero(~is_plain)
+    if len(others):
+        numbers[others] = _by_float(text, starts[others], ends[others])
     return numbers
 
 
@@ -148,7 +149,17 @@ def _eight_digits(
     return digits, are_digits
 
 
-def _number(word: bytes) -> float:
-    if b"_" in word:  # `float` takes it for a separator of thousands
-        raise ValueError(f"expected a number, got {word!r}")
-    return float(word)
+def _by_float(
+    text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> list[float]:
+    data, numbers = text.tobytes(), []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        word = data[start:end]
+        try:
+            if b"_" in word:  # `float` takes it for a separator of thousands
+                raise ValueError
+            numbers.append(float(word))
+        except ValueError as error:
+            text_found = word.decode("utf-8", errors="replace")
+            raise ValueError(f"expected numbers, got {text_found!r}") from error
+    return numbers

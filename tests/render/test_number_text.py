@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -38,7 +40,7 @@ def test_signs_bare_points_and_the_edges_of_exact_mantissas_are_read() -> None:
 
 @pytest.mark.parametrize("text", ["1.2.3", "one", "1_0", "--1", ".", "-", "1-2", "1/2", "0x1"])
 def test_other_words_are_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=f"expected numbers, got '{re.escape(text)}'"):
         _read(["1.0", text, "2.0"])
 
 
