@@ -68,7 +68,8 @@ class SynthesisConfig:
             )
         if not 1 <= len(self.yaws_deg) <= MOST_YAWS or not np.isfinite(self.yaws_deg).all():
             raise UserInputError(
-                f"yaws: expected 1 to {MOST_YAWS} turns in degrees, got {len(self.yaws_deg)}"
+                f"yaws: expected 1 to {MOST_YAWS} finite turns in degrees, got "
+                f"{len(self.yaws_deg)}: {', '.join(f'{yaw:g}' for yaw in self.yaws_deg[:4])}"
             )
         if not 1 <= self.people_per_image <= MOST_PEOPLE:
             raise UserInputError(

@@ -353,6 +353,22 @@ def test_bad_scans_are_passed_over_and_no_split_stays_empty(scans: Path, tmp_pat
     assert all(shards.open(name).has_mesh for name in shards.splits["val"] + shards.splits["test"])
 
 
+def test_a_view_without_a_pixel_of_the_person_is_an_error_of_that_scan(
+    scans: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(scans, tmp_path / "scans")
+    # A millimetre wide, it stands between the two columns of pixels in the middle.
+    lines = ["v -5e-4 0 0", "v 5e-4 0 0", "v 5e-4 1.7 0", "v -5e-4 1.7 0", "f 1 2 3 4"]
+    (tmp_path / "scans" / "sliver.obj").write_text("\n".join(lines) + "\n")
+    report = render(tmp_path / "scans", tmp_path / "s")
+    assert len(report.done) == 3 and set(report.failed) == {"sliver"}
+    assert (
+        "sliver.obj: expected the person in view 0 (yaw -20 degrees), got no pixel"
+        in (report.failed["sliver"])
+    )
+    assert not (tmp_path / "s" / "scans" / "sliver.h5").exists()
+
+
 def test_lists_in_the_scan_folder_decide_the_splits(scans: Path, tmp_path: Path) -> None:
     listed = tmp_path / "scans"
     shutil.copytree(scans, listed)

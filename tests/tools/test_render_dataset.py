@@ -96,6 +96,54 @@ def test_pictures_of_a_folder_become_backgrounds(here: Path, scans: Path) -> Non
     assert "red" in reader.background(0)[0]
 
 
+def test_pictures_that_cannot_be_decoded_are_counted_at_the_end(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for category in ("kitchen", "bar"):
+        (here / "pictures" / category).mkdir(parents=True)
+        (here / "pictures" / category / "a.jpg").write_bytes(b"no picture")
+    assert main(["--scans", str(scans), *SMALL, "--backgrounds", "pictures"]) == 2
+    assert "pictures: expected images that can be decoded, got 2 that cannot" in (
+        capsys.readouterr().err
+    )
+    cv2.imwrite(str(here / "pictures" / "bar" / "b.png"), np.full((20, 30, 3), 90, np.uint8))
+    line = ["--scans", str(scans), *SMALL, "--backgrounds", "pictures", "--seed", "3"]
+    assert main([*line, "--background-jitter", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "2 background pictures cannot be decoded and were skipped: bar/a.jpg, kitchen/" in said
+    reader = ShardSet(here / "shards").open("p0")
+    empty = reader.read("coverage", 0) == 0
+    jittered = reader.read("image/front", 0)[empty]
+    assert (jittered == jittered[0]).all() and jittered[0].tolist() != [90, 90, 90]
+
+
+def test_cameras_and_turns_are_chosen_by_flags(here: Path, scans: Path) -> None:
+    some = ["--scans", str(scans), "--resolution", "64", "--jobs", "1", "--limit", "1"]
+    turns = ["--yaws", "-30", "180", "180", "--pitch", "-10", "20", "--camera", "orthographic"]
+    assert main([*some, *turns, "--fov", "40", "40", "--roll", "5", "5"]) == 0
+    reader = ShardSet(here / "shards").open("p0")
+    views = [reader.view(number) for number in range(3)]
+    assert [view.yaw_deg for view in views] == [-30.0, 180.0, 180.0]
+    assert len({view.pitch_deg for view in views}) == 3
+    assert all(-10 <= view.pitch_deg <= 20 and view.roll_deg == 5.0 for view in views)
+    assert {view.camera.projection for view in views} == {"orthographic"}
+    assert {view.camera.fov_deg for view in views} == {40.0}
+    assert main([*some, "--out", "none", "--yaws", "0", "nan"]) == 2
+    assert main([*some, "--out", "full", "--angles", "0", "360", "120"]) == 0
+    assert ShardSet(here / "full").config["yaws_deg"] == [0.0, 120.0, 240.0]
+
+
+def test_people_per_image_makes_groups(here: Path, scans: Path) -> None:
+    (here / "scans").mkdir()
+    for path in scans.rglob("*.*"):
+        (here / "scans" / path.name).write_bytes(path.read_bytes())
+    (here / "scans" / "splits").mkdir()
+    (here / "scans" / "splits" / "train.txt").write_text("p0\np1\np2\n")
+    assert main(["--scans", "scans", *SMALL, "--people-per-image", "3"]) == 0
+    with ShardSet(here / "shards").open("p1") as reader:
+        assert reader.people == 3 and {m.scan_id for m in reader.members} == {"p0", "p1", "p2"}
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -104,6 +152,14 @@ def test_pictures_of_a_folder_become_backgrounds(here: Path, scans: Path) -> Non
         (["--scans", "bad"], "bad: expected at least one scan that can be used, got 2"),
         (["--resolution", "0"], "resolution: expected 16 to 8192 pixels, got 0"),
         (["--angles", "0", "10", "0"], "--angles: expected START <= END and a STEP above 0"),
+        (
+            ["--angles", "0", "361", "1e-3"],
+            "--angles: expected 360 views a scan at most, got 361001",
+        ),
+        (["--pitch", "0", "100"], "pitch: expected LOW <= HIGH within -90 and 90, got 0 100"),
+        (["--people-per-image", "0"], "people-per-image: expected 1 to 16, got 0"),
+        (["--background-jitter", "2"], "background-jitter: expected 0 to 1, got 2"),
+        (["--gpu", "-1"], "--gpu: expected the number of a device from 0 on, got -1"),
         (["--jobs", "0"], "--jobs: expected at least 1 process, got 0"),
         (["--limit", "0"], "--limit: expected at least 1 scan, got 0"),
         (["--backgrounds", "missing"], "missing: expected a folder of background pictures"),
