@@ -98,6 +98,10 @@ class PhaseConfig:
     learning_rate: float = 1e-4
     restart_epochs: int | None = 5
 
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(f"learning_rate: expected between 0 and 1, got {self.learning_rate}")
+
 
 FINE_TUNING = PhaseConfig(epochs=10, learning_rate=1e-5, restart_epochs=None)
 """All networks together, from trained ones: a tenth of the rate of the phases before."""
@@ -129,9 +133,7 @@ class OptimiserConfig:
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm: expected more than 0, got {self.clip_norm}")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise ValueError(
-                f"ema_decay: expected more than 0 and less than 1, got {self.ema_decay}"
-            )
+            raise ValueError(f"ema_decay: expected between 0 and 1, got {self.ema_decay}")
 
 
 @dataclass(frozen=True, kw_only=True)

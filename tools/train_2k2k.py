@@ -66,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="say what training would take, and stop"
     )
     add_config_flags(parser)
+    # That of --config counts where none is given.
+    parser.set_defaults(seed=None)
     return parser
 
 
@@ -76,7 +78,7 @@ def check_numbers(arguments: argparse.Namespace) -> None:
         if value is not None and value < least:
             flag = name.replace("_", "-")
             raise UserInputError(f"--{flag}: expected {least} or more, got {value}")
-    if arguments.seed > MOST_SEED:
+    if arguments.seed is not None and arguments.seed > MOST_SEED:
         raise UserInputError(f"--seed: expected {MOST_SEED} or less, got {arguments.seed}")
 
 

@@ -77,7 +77,6 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "--augment",
         nargs="+",
         metavar="NAME=VALUE",
-        default=[],
         help="changes of training samples: colour (lowest factor), mirror and background "
         "(probabilities), each 0 to 1",
     )
@@ -141,7 +140,9 @@ def resolve_config(
         if init is not None and arguments.parts != init.parts:
             raise UserInputError(f"--parts: expected {init.parts} as in --init, got the other")
         model = dataclasses.replace(model, parts=arguments.parts)
-    config = _changed(config, "--resolution", model=model, seed=arguments.seed)
+    config = _changed(config, "--resolution", model=model)
+    if arguments.seed is not None:
+        config = dataclasses.replace(config, seed=arguments.seed)
     return _with_compute(arguments, _with_steps(arguments, config))
 
 
@@ -180,7 +181,7 @@ def _with_steps(arguments: argparse.Namespace, config: TrainConfig) -> TrainConf
     if arguments.refiner_window is not None:
         window = arguments.refiner_window or None
         config = _changed(config, "--refiner-window", refiner_window=window)
-    return dataclasses.replace(config, augment=_augment(arguments.augment, config))
+    return dataclasses.replace(config, augment=_augment(arguments.augment or [], config))
 
 
 def _augment(items: list[str], config: TrainConfig) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import importlib.metadata
 import json
 import shutil
 from pathlib import Path
@@ -9,11 +12,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from dataset.augment import AugmentConfig
 from model.checkpoint import load_checkpoint
+from model.config import (
+    ComputeConfig,
+    ModelConfig,
+    OptimiserConfig,
+    config_from_dict,
+    config_to_dict,
+)
+from render.errors import UserInputError
 from tests.scenes import write_person
 from tools.eval_2k2k import main as eval_2k2k
 from tools.render_dataset import main as render_dataset
+from tools.train_2k2k import build_parser, choose_processes
 from tools.train_2k2k import main as train_2k2k
+from tools.train_config import resolve_config
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +77,11 @@ def test_the_run_folder_says_how_to_repeat_it(here: Path) -> None:
     assert written["config"]["model"]["resolution"] == 128
     assert written["config"]["phase1"]["steps"] == 60
     assert written["shards"] == str(here / "shards")
+    assert written["commands"] == [
+        ["train-2k2k", "shards/", "--max-steps", "60", "--accelerator", "cpu"]
+    ]
+    assert len(written["shards_sha256"]) == 64
+    assert written["versions"]["torch"] == importlib.metadata.version("torch")
     assert load_checkpoint(run / "model.ckpt").shards == str(here / "shards")
     assert list((run / "tensorboard").iterdir())
 
@@ -95,7 +114,21 @@ def test_an_estimate_is_printed_before_the_first_step(
         (["shards", "--workers", "-1"], "--workers: expected 0 or more, got -1"),
         (["shards", "--devices", "0"], "--devices: expected 1 or more, got 0"),
         (["shards", "--phase", "2"], "--phase 2: expected the networks of phase 1 from --init"),
+        (["shards", "--phase", "finetune"], "--phase finetune: expected the networks of both"),
         (["shards", "--out", "runs/latest"], "expected a new run folder"),
+        (["shards", "--nodes", "0"], "--nodes: expected 1 or more, got 0"),
+        (["shards", "--accumulate", "0"], "--accumulate: accumulate: expected 1 or more, got 0"),
+        (["shards", "--clip-norm", "0"], "--clip-norm: clip_norm: expected more than 0, got 0"),
+        (["shards", "--ema", "1"], "--ema: ema_decay: expected between 0 and 1, got 1"),
+        (["shards", "--patience", "0"], "--patience: patience: expected 1 or more, got 0"),
+        (["shards", "--learning-rate", "-1"], "--learning-rate: learning_rate: expected between"),
+        (["shards", "--refiner-window", "50"], "refiner_window: expected a multiple of 8 from 96"),
+        (["shards", "--augment", "mirror=2"], "--augment: mirror: expected 0 to 1, got 2.0"),
+        (["shards", "--augment", "shear=1"], "--augment: expected NAME=VALUE with a name of"),
+        (["shards", "--augment", "mirror"], "--augment: expected NAME=VALUE with a name of"),
+        (["shards", "--config", "none.json"], "none.json: expected the config.json of a run"),
+        (["shards", "--config", "shards/index.json"], "expected the config.json of a run, got a"),
+        (["shards", "--parts", "whole", "--init", "runs/latest"], "--parts: expected parts as in"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(
@@ -116,7 +149,7 @@ def test_choices_are_named(here: Path, capsys: pytest.CaptureFixture[str], flag:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train_2k2k(["shards", "--preset", "lite", "--accelerator", "cuda"]) == 2
-    assert "--accelerator, --devices, --precision: expected what this" in one_sentence(capsys)
+    assert "--accelerator, --devices, --nodes, --precision: expected what" in one_sentence(capsys)
 
 
 def test_a_dry_run_says_what_training_takes_and_writes_nothing(
@@ -151,6 +184,92 @@ def test_a_run_is_not_resumed_on_other_shards(
     assert train_2k2k([str(other), *options]) == 2
     assert f"expected the shard set {here / 'shards'}" in one_sentence(capsys)
     assert before == {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+
+
+def test_the_configuration_of_a_run_can_be_taken_again_and_changed(
+    here: Path, tmp_path: Path
+) -> None:
+    written = here / "runs" / "latest" / "config.json"
+    parser = build_parser()
+    config = config_from_dict(json.loads(written.read_text())["config"])
+    assert resolve_config(parser.parse_args(["shards", "--config", str(written)]), 128) == config
+    seeded = tmp_path / "config.json"
+    seeded.write_text(json.dumps({"config": config_to_dict(dataclasses.replace(config, seed=7))}))
+    arguments = parser.parse_args(["shards", "--config", str(seeded)])
+    assert resolve_config(arguments, 128).seed == 7
+    arguments = parser.parse_args(["shards", "--config", str(seeded), "--seed", "0"])
+    assert resolve_config(arguments, 128).seed == 0
+    flags = ["--accumulate", "3", "--ema", "0.99", "--refiner-window", "0", "--parts", "whole"]
+    flags += ["--augment", "mirror=0", "colour=0.5", "--compile", "--learning-rate", "0.001"]
+    changed = resolve_config(parser.parse_args(["s", "--config", str(written), *flags]), 128)
+    assert changed.optimiser == OptimiserConfig(accumulate=3, ema_decay=0.99)
+    assert changed.refiner_window is None and changed.model.parts == "whole"
+    assert changed.augment == AugmentConfig(mirror=0.0, colour=0.5)
+    assert changed.compute == ComputeConfig(compiled=True)
+    assert {changed.phase1.learning_rate, changed.finetune.learning_rate} == {0.001}
+
+
+def test_shards_smaller_than_the_checkpoint_are_refused_unless_asked_for() -> None:
+    parser = build_parser()
+    model = ModelConfig(resolution=512, convention="released")
+    with pytest.raises(
+        UserInputError, match="--init: expected shards of at least.*512 pixels, got"
+    ):
+        resolve_config(parser.parse_args(["shards", "--init", "x"]), 128, model)
+    arguments = parser.parse_args(["shards", "--init", "x", "--resolution", "128"])
+    assert resolve_config(arguments, 128, model).model == dataclasses.replace(model, resolution=128)
+
+
+def test_fine_tuning_goes_on_from_a_run(
+    here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "tuned"
+    options = [
+        "--phase",
+        "finetune",
+        "--init",
+        "runs/latest",
+        "--max-steps",
+        "2",
+        "--out",
+        str(out),
+    ]
+    assert train_2k2k(["shards", "--accelerator", "cpu", *options]) == 0
+    assert "phase finetune, step 2: validation loss" in capsys.readouterr().out
+    before = load_checkpoint(here / "runs" / "latest" / "model.ckpt").network.state_dict()
+    after = load_checkpoint(out / "model.ckpt").network.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"part_normal", "low_normal", "low_depth", "refiner"}
+
+
+@pytest.mark.parametrize("asked", [(None, None), (3, 2)])
+def test_torchrun_says_how_many_processes_there_are(
+    monkeypatch: pytest.MonkeyPatch, asked: tuple[int | None, int | None]
+) -> None:
+    arguments = argparse.Namespace(devices=asked[0], nodes=asked[1])
+    assert choose_processes(arguments) == (asked[0] or 1, asked[1] or 1)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    if asked == (None, None):
+        assert choose_processes(arguments) == (4, 2)
+        return
+    with pytest.raises(UserInputError, match="expected 4 and 2 as torchrun started, got 3 and 2"):
+        choose_processes(arguments)
+
+
+def test_a_run_is_not_resumed_when_scans_changed_their_split(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = here / "shards" / "splits"
+    before = (lists / "test.txt").read_text()
+    (lists / "test.txt").write_text(before + "\n")
+    options = ["--resume", "--max-steps", "60", "--accelerator", "cpu"]
+    try:
+        assert train_2k2k(["shards", *options]) == 2
+    finally:
+        (lists / "test.txt").write_text(before)
+    assert "last.ckpt: expected the shard set as it was when this run" in one_sentence(capsys)
 
 
 def test_a_shard_cut_short_is_named(
