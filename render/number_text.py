@@ -138,7 +138,7 @@ def _eight_digits(
     digits = windows[ends - 8]
     digits ^= _ASCII_ZEROS
     # The bytes before the number are the low ones; they are shifted out.
-    surplus = (8 * (8 - lengths)).astype(np.uint64)
+    surplus = (64 - 8 * lengths).view(np.uint64)
     digits >>= surplus
     digits <<= surplus
     are_digits = ((digits + _ABOVE_NINE) | digits) & _HIGH_BITS == 0

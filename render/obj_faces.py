@@ -45,13 +45,14 @@ def read_corners(
         starts = starts - is_negative
     is_first, columns = _columns(text, starts)
     corners = np.cumsum(is_first) - 1
-    indices = np.zeros((3, int(np.count_nonzero(is_first))), dtype=np.int32)
-    indices[columns, corners] = numbers
+    corner_count = int(np.count_nonzero(is_first))
+    indices = np.zeros(3 * corner_count, dtype=np.int32)
+    indices[columns * corner_count + corners] = numbers
     line_corners = np.searchsorted(starts[is_first], line_starts)
-    counts = np.diff(line_corners, append=indices.shape[1])
+    counts = np.diff(line_corners, append=corner_count)
     if counts.min() < 3:
         raise ValueError(f"expected three corners or more, got {counts.min()}")
-    return indices, counts
+    return indices.reshape(3, corner_count), counts
 
 
 def absolute(values: NDArray[np.int32], seen: NDArray[np.int64]) -> NDArray[np.int32]:
