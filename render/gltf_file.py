@@ -236,6 +236,7 @@ def _joined(document: Document, parts: list[_Part]) -> ScanArrays:
     places = {index: place for place, index in enumerate(used)}
     counts = [len(part.vertices) for part in parts]
     firsts = np.cumsum([0, *counts[:-1]])
+    normals = np.concatenate([part.normals for part in parts])
     has_uvs = any(part.uvs is not None for part in parts)
     has_colours = any(part.colours is not None for part in parts)
     return ScanArrays(
@@ -244,7 +245,7 @@ def _joined(document: Document, parts: list[_Part]) -> ScanArrays:
             [part.faces + first for part, first in zip(parts, firsts, strict=True)]
         ),
         uvs=_stacked([part.uvs for part in parts], counts) if has_uvs else None,
-        vertex_normals=np.concatenate([part.normals for part in parts]),
+        vertex_normals=normals if normals.any() else None,
         vertex_colours=_colours(document, parts) if has_colours else None,
         materials=tuple(materials),
         face_materials=np.repeat(

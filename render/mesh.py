@@ -168,6 +168,23 @@ def area_weighted_normals(
     return _unit(sums)
 
 
+def normals_across_seams(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return (V, 3) float64 area-weighted normals that vertices of equal position share.
+
+    Files with one texture coordinate a vertex repeat the vertices of a seam; normals of each
+    copy alone would show the seam as a crease.
+    """
+    order = np.lexsort(np.asarray(vertices).T)
+    rows = vertices[order]
+    is_new = np.ones(len(rows), dtype=bool)
+    is_new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    places = np.empty(len(rows), dtype=np.int64)
+    places[order] = np.cumsum(is_new) - 1
+    return area_weighted_normals(rows[is_new], places[faces])[places]
+
+
 def transformed(mesh: Mesh, matrix: NDArray[np.floating]) -> Mesh:
     """Return the mesh under a (4, 4) affine matrix; normals follow the inverse transpose.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import ScanError
-from render.mesh import Material, Mesh, area_vectors
+from render.mesh import Material, Mesh, area_vectors, normals_across_seams
 
 LOGGER = logging.getLogger(__name__)
 
@@ -65,12 +65,15 @@ def checked_mesh(path: Path, scan: ScanArrays) -> Mesh:
         faces = faces[has_area]
         uv_faces = None if uv_faces is None else uv_faces[has_area]
         choice = None if choice is None else choice[has_area]
+    normals = scan.vertex_normals
+    if normals is None and scan.uvs is not None and uv_faces is None:
+        normals = normals_across_seams(scan.vertices, faces)
     return Mesh.from_arrays(
         scan.vertices,
         faces,
         uvs=scan.uvs,
         uv_faces=uv_faces,
-        vertex_normals=scan.vertex_normals,
+        vertex_normals=normals,
         vertex_colours=scan.vertex_colours,
         materials=scan.materials,
         face_materials=choice,

@@ -141,6 +141,25 @@ def test_a_mirrored_node_does_not_turn_the_mesh_inside_out(tmp_path: Path) -> No
     np.testing.assert_allclose(mesh.vertex_normals[0], [0, 0, 1])
 
 
+def test_missing_normals_are_smooth_across_a_seam(tmp_path: Path) -> None:
+    """Two squares at a right angle; the vertices of their edge are there once for each."""
+    first = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    corners = np.concatenate([first, [[1, 0, 0], [1, 0, -1], [1, 1, -1], [1, 1, 0]]])
+    faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+    visual = trimesh.visual.TextureVisuals(
+        uv=np.linspace(0, 1, 16).reshape(8, 2),
+        material=trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (2, 2))),
+    )
+    made = trimesh.Trimesh(corners, faces, visual=visual, process=False)
+    data = trimesh.exchange.gltf.export_glb(trimesh.Scene(made), include_normals=False)
+    mesh = read_mesh(_written(tmp_path, data))
+    assert len(mesh.vertices) == 8
+    # At (1, 0, 0) half of the first square meets the whole second one; at (1, 1, 0) it is turned.
+    across = np.array([[2, 0, 1], [1, 0, 2]]) / 5**0.5
+    np.testing.assert_allclose(mesh.vertex_normals[[1, 2, 4, 7]], across[[0, 1, 0, 1]], atol=1e-7)
+    np.testing.assert_allclose(mesh.vertex_normals[0], [0, 0, 1], atol=1e-7)
+
+
 def test_a_gltf_reads_buffers_from_uris_within_its_folder(tmp_path: Path) -> None:
     scene, binary = _document(TURNED)
     expected = read_mesh(_written(tmp_path, _glb(scene, binary)))
