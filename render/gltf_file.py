@@ -19,7 +19,10 @@ from render.mesh import Material
 from render.scan_arrays import ScanArrays, check_finite, check_range
 
 _TRIANGLES = 4
-_READ_EXTENSIONS = ("KHR_mesh_quantization", "KHR_materials_", "EXT_materials_", "KHR_lights_")
+_TEXTURE_TRANSFORM = "KHR_texture_transform"
+_READ_EXTENSIONS = (
+    "KHR_mesh_quantization", _TEXTURE_TRANSFORM, "KHR_materials_", "EXT_materials_", "KHR_lights_",
+)  # fmt: skip
 _SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 
 
@@ -151,10 +154,7 @@ def _part(document: Document, primitive: Json, matrix: NDArray[np.float64]) -> _
     if np.linalg.det(linear) < 0.0:
         faces = faces[:, ::-1]
     normals = _attribute(document, attributes, "NORMAL", 3)
-    number = _base_colour(document, material)[1].get("texCoord", 0)
-    uvs = _attribute(document, attributes, f"TEXCOORD_{number}", 2)
-    if uvs is not None:
-        uvs[:, 1] = 1.0 - uvs[:, 1]
+    uvs = _texture_coordinates(document, attributes, _base_colour(document, material)[1])
     for name, values in (("normals", normals), ("texture coordinates", uvs)):
         if values is not None and len(values) != len(vertices):
             raise ValueError(f"{len(values)} {name} for {len(vertices)} vertices")
@@ -180,6 +180,22 @@ def _attribute(
     return values[:, :width].astype(np.float64)
 
 
+def _texture_coordinates(
+    document: Document, attributes: dict[str, int], reference: Json
+) -> NDArray[np.float64] | None:
+    """Return (N, 2) coordinates for a reference to a texture, origin bottom left."""
+    moved = reference.get("extensions", {}).get(_TEXTURE_TRANSFORM, {})
+    if moved.get("rotation", 0.0) != 0.0:
+        raise ValueError(f"a rotation by {_TEXTURE_TRANSFORM}, which is not read")
+    number = moved.get("texCoord", reference.get("texCoord", 0))
+    uvs = _attribute(document, attributes, f"TEXCOORD_{number}", 2)
+    if uvs is None:
+        return None
+    # In the file the origin is at the top left.
+    u, v = (uvs * moved.get("scale", (1, 1)) + moved.get("offset", (0, 0))).T
+    return np.stack([u, 1.0 - v], axis=1)
+
+
 def _base_colour(document: Document, material: int) -> tuple[NDArray[np.float64], Json]:
     """Return the (3,) linear factor and the texture reference (empty for none) of a material."""
     block: Json = document.json["materials"][material] if material >= 0 else {}
@@ -199,11 +215,6 @@ def _base_colour(document: Document, material: int) -> tuple[NDArray[np.float64]
 def _material(document: Document, index: int) -> Material:
     factor, reference = _base_colour(document, index)
     name = "default" if index < 0 else document.json["materials"][index].get("name", str(index))
-    if "KHR_texture_transform" in reference.get("extensions", {}):
-        raise ScanError(
-            f"{document.path}: expected textures without KHR_texture_transform, "
-            f"got material {name!r} with it"
-        )
     texture = None
     if "index" in reference:
         texture = _texture(document, reference["index"])

@@ -120,6 +120,20 @@ def test_texture_coordinates_are_turned_to_begin_at_the_bottom(tmp_path: Path) -
     np.testing.assert_allclose(mesh.uvs[:4], np.array([[0, 1], [1.5, 1], [0, 0], [0.25, 0.25]]))
 
 
+def test_a_texture_may_be_scaled_and_shifted(tmp_path: Path) -> None:
+    scene, binary = _document(TURNED)
+    reference = scene["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]
+    transform = {"scale": [2, 0.5], "offset": [0.25, -1]}
+    reference["extensions"] = {"KHR_texture_transform": transform}
+    mesh = read_mesh(_written(tmp_path, _glb(scene, binary)))
+    assert mesh.uvs is not None
+    # From the top (1.5, 0) comes to (3.25, -1), and (0.25, 0.75) to (0.75, -0.625).
+    np.testing.assert_allclose(mesh.uvs[[1, 3]], np.array([[3.25, 2.0], [0.75, 1.625]]))
+    reference["extensions"]["KHR_texture_transform"] = {"rotation": 0.5}
+    with pytest.raises(ScanError, match="a rotation by KHR_texture_transform"):
+        read_mesh(_written(tmp_path, _glb(scene, binary)))
+
+
 def test_colours_are_linear_in_the_file_and_srgb_in_the_mesh(tmp_path: Path) -> None:
     mesh = read_mesh(_written(tmp_path, _glb(*_document(TURNED))))
     names = [mesh.materials[index].name for index in mesh.face_materials]
