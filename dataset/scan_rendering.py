@@ -49,6 +49,7 @@ class ScanOutcome:
         reason: why it failed, one sentence.
         traceback: where, if it was no fault of the scan.
         has_joints: whether everybody in it has joints.
+        doubts: what of the scan was assumed, and had better be looked at.
         notes: what a user may want to know: a guessed unit, a scan that was shrunk.
         renderer: what drew it.
         skipped_backgrounds: pictures of the folder that cannot be decoded.
@@ -59,6 +60,7 @@ class ScanOutcome:
     reason: str = ""
     traceback: str = ""
     has_joints: bool = False
+    doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     renderer: str = ""
     skipped_backgrounds: frozenset[str] = frozenset()
@@ -142,6 +144,7 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
             sha256=digest,
         ),
         has_joints=all(person.joints is not None for person in scene.people),
+        doubts=leader.doubts,
         notes=_notes(scene),
     )
 

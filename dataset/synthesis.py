@@ -49,6 +49,7 @@ class SynthesisReport:
         skipped: ids of the scans whose complete shards were kept.
         failed: id -> why, of the scans that could not be used.
         without_joints: ids of rendered scans that have no joints, or whose group has none.
+        doubts: what was assumed of rendered scans -> ids of them.
         skipped_backgrounds: names of background pictures that could not be decoded.
     """
 
@@ -56,6 +57,7 @@ class SynthesisReport:
     skipped: tuple[str, ...]
     failed: Mapping[str, str]
     without_joints: tuple[str, ...]
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped_backgrounds: tuple[str, ...]
 
 
@@ -68,6 +70,7 @@ class _Progress:
     skipped: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     without_joints: set[str] = field(default_factory=set)
+    doubts: dict[str, set[str]] = field(default_factory=dict)
     skipped_backgrounds: set[str] = field(default_factory=set)
     renderers: set[str] = field(default_factory=set)
 
@@ -129,6 +132,7 @@ def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> 
         skipped=tuple(sorted(progress.skipped)),
         failed=dict(sorted(progress.failed.items())),
         without_joints=tuple(sorted(progress.without_joints)),
+        doubts={doubt: tuple(sorted(ids)) for doubt, ids in sorted(progress.doubts.items())},
         skipped_backgrounds=tuple(sorted(progress.skipped_backgrounds)),
     )
 
@@ -229,6 +233,8 @@ def _note(outcome: ScanOutcome, progress: _Progress) -> None:
     progress.done.add(outcome.scan_id)
     if not outcome.has_joints:
         progress.without_joints.add(outcome.scan_id)
+    for doubt in outcome.doubts:
+        progress.doubts.setdefault(doubt, set()).add(outcome.scan_id)
     for note in outcome.notes:
         LOGGER.info("%s: %s", outcome.scan_id, note)
 

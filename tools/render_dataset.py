@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 COMMAND = "render-dataset"
 
+LAYOUTS = (
+    "demo", "renderpeople", "thuman2", "thuman", "multihuman", "2k2k", "buff", "cape", "dfaust",
+    "humbi", "humman", "axyz", "twindom", "generic",
+)  # fmt: skip
+"""`dataset.scans.LAYOUT_NAMES`, which takes too long to import for --help."""
+
 JOB_BYTES_AT_2048 = 1.5e9
 """Memory of one process at 2048 pixels; most of it grows with the number of pixels."""
 
@@ -43,12 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--scans", type=Path, required=True, metavar="DIR", help="folder of scans")
     add("--out", type=Path, default=Path("shards"), metavar="DIR", help="shard set to write")
-    add(
-        "--layout",
-        choices=("auto", "demo", "generic"),
-        default="auto",
-        help="demo: folders with a metadata.json; generic: any tree of OBJ, PLY, GLB or glTF files",
-    )
+    _add_scan_flags(parser)
     add("--resolution", type=int, default=2048, metavar="PX", help="width and height, pixels")
     _add_camera_flags(parser)
     _add_picture_flags(parser)
@@ -71,6 +73,35 @@ def build_parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="render finished scans again")
     add("--dry-run", action="store_true", help="print counts, bytes and hours; render nothing")
     return parser
+
+
+def _add_scan_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("scans", "docs/scan_sets.md has what each set is.").add_argument
+    add(
+        "--layout",
+        choices=("auto", *LAYOUTS),
+        default="auto",
+        help="whose files these are; auto: found out; generic: any tree of meshes",
+    )
+    add(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="CSV or YAML with facts of single scans: subject, yaw_deg, scale, skip, unit, up, "
+        "split, category:NAME",
+    )
+    add(
+        "--joints",
+        choices=("auto", "sidecar", "smplx"),
+        default="auto",
+        help="from files beside the scans, or from SMPL-X; auto: the first that is there",
+    )
+    add(
+        "--body-models",
+        type=Path,
+        metavar="DIR",
+        help="folder of SMPLX_NEUTRAL.npz and so on, for the joints of SMPL-X parameters",
+    )
 
 
 def _add_camera_flags(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +185,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dataset.body_model import require_smplx
     from dataset.existing_shards import existing_set
     from dataset.scans import find_scans
     from dataset.synthesis import Synthesis, scan_set_lists
@@ -161,7 +193,16 @@ def _run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     _choose_device(arguments.gpu)
     jobs = _checked_jobs(arguments.jobs, config.resolution)
-    scans = _chosen(find_scans(arguments.scans, arguments.layout), arguments.only, arguments.limit)
+    if arguments.body_models is not None:
+        require_smplx()
+    found = find_scans(
+        arguments.scans,
+        arguments.layout,
+        manifest=arguments.manifest,
+        joints=arguments.joints,
+        body_models=arguments.body_models,
+    )
+    scans = _chosen(found, arguments.only, arguments.limit)
     run = Synthesis(
         scans=scans,
         config=config,
@@ -298,22 +339,19 @@ def _summary(report: SynthesisReport, scans: Path, out: Path) -> int:
         f"{len(report.failed)} failed"
     )
     if report.without_joints:
-        names = ", ".join(report.without_joints[:5])
-        more = " ..." if len(report.without_joints) > 5 else ""
         print(
             f"{len(report.without_joints)} scans have no joints beside them, which training "
-            f"needs: {names}{more}"
+            f"needs: {_some(report.without_joints)}"
         )
-    if report.skipped_backgrounds:
-        names = ", ".join(report.skipped_backgrounds[:5])
-        more = " ..." if len(report.skipped_backgrounds) > 5 else ""
-        print(
-            f"{len(report.skipped_backgrounds)} background pictures cannot be decoded and were "
-            f"skipped: {names}{more}"
-        )
+    for doubt, ids in report.doubts.items():
+        print(f"{len(ids)} scans: {doubt}: {_some(ids)}")
     for scan_id, reason in report.failed.items():
         print(f"failed: {scan_id}: {reason}", file=sys.stderr)
     return EXIT_SOME_FAILED if report.failed else EXIT_OK
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ three units are factors of 10 and 100 apart, so the wider range stays unambiguou
 ASSUMED_HEIGHT_CM = 180.0
 """Height of a person whose scan has no unit, as the released code takes it."""
 
+FACING_UNKNOWN = "facing is not known, +z taken once up is +y"
+BODY_UNUSED = "body parameters are not used"
+
 FARTHEST_CM = 100.0
 """How far the origin of a body may be from the middle of its scan; it is near the chest."""
 
@@ -40,6 +43,7 @@ class LoadedScan:
         joints: (31, 4) in the same + confidence, or None.
         unit_cm: length of its unit, centimetres.
         notes: what was guessed, one sentence each.
+        doubts: those of the guesses that had better be looked at.
     """
 
     scan: Scan
@@ -47,6 +51,7 @@ class LoadedScan:
     joints: NDArray[np.float64] | None
     unit_cm: float
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def load_scan(scan: Scan) -> LoadedScan:
@@ -68,8 +73,19 @@ def load_scan(scan: Scan) -> LoadedScan:
     unit_cm, more = _unit(scan, mesh, facts)
     notes += more
     fitted, more = _fitted_body(scan, mesh, rotation, unit_cm, facts)
-    joints = _joints(scan, mesh, rotation, fitted)
-    return LoadedScan(scan=scan, mesh=mesh, joints=joints, unit_cm=unit_cm, notes=(*notes, *more))
+    notes += more
+    return LoadedScan(
+        scan=scan,
+        mesh=mesh,
+        joints=_joints(scan, mesh, rotation, fitted),
+        unit_cm=unit_cm,
+        notes=tuple(notes),
+        doubts=tuple(
+            doubt
+            for doubt in (FACING_UNKNOWN, BODY_UNUSED)
+            if any(note.startswith(doubt) for note in notes)
+        ),
+    )
 
 
 def scan_unit_cm(scan: Scan, mesh: Mesh) -> float:
@@ -120,7 +136,7 @@ def _body_facts(scan: Scan) -> tuple[BodyFacts | None, list[str]]:
     except ScanError as error:
         if _needs_body(scan):
             raise
-        return None, [f"parameters are not used: {error}"]
+        return None, [f"{BODY_UNUSED}: {error}"]
 
 
 def _rotation(
@@ -140,7 +156,7 @@ def _rotation(
     found = None if facts is None else facing_rotation(standing[1], facts.facing)
     if found is not None:
         return found, [*notes, "facing taken from the body parameters"]
-    return standing, [*notes, "facing is not known, +z taken once up is +y"]
+    return standing, [*notes, FACING_UNKNOWN]
 
 
 def _unit(scan: Scan, mesh: Mesh, facts: BodyFacts | None) -> tuple[float, list[str]]:
@@ -193,7 +209,7 @@ def _fitted_body(
                 f"{scan.body.path}: expected a body at most {limit:g} cm from its scan, got "
                 f"{distance:.3g} cm (a manifest can say parameters = ignore, and yaw_deg)"
             )
-        return None, [f"parameters are not used: {misfit}"]
+        return None, [f"{BODY_UNUSED}: {misfit}"]
     if models is None:
         return None, []
     return parameters.to_scan(body.joints, unit_cm) @ rotation.T, [f"{misfit} on average"]

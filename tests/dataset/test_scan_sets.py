@@ -183,7 +183,9 @@ def test_2k2k_parameters_that_do_not_fit_are_noted_and_left(tmp_path: Path) -> N
     path.parent.mkdir()
     path.write_text(json.dumps(plain | {"transl": [9.0, 0.0, 0.0]}))
     scan = loaded(tmp_path)["00003"]
-    assert scan.joints is None and "parameters are not used" in scan.notes[-1]
+    assert scan.joints is None
+    assert scan.notes[-1].startswith("body parameters are not used: ")
+    assert scan.doubts == ("body parameters are not used",)
     path.write_text("{}")
     assert "found none" in load_scan(scan.scan).notes[0]
 
