@@ -1,13 +1,13 @@
 """A mesh becomes a two-sided G-buffer: the nearest and the farthest surface of every pixel.
 
-The back side is the same pass with the depth test reversed, so both sides share pixels
-and silhouette. Nothing is culled; where an open mesh shows the inner side of a surface,
-the pixel is marked unreliable.
+One scan conversion finds the nearest and the farthest face of every pixel, so both sides share
+pixels and silhouette; OpenGL then evaluates the surface where the rays hit it. Nothing is
+culled; where an open mesh shows the inner side of a surface, the pixel is marked unreliable.
 """
 
 from __future__ import annotations
 
-from importlib import resources
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal
 
@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.camera import Camera, project, transform_points
+from render.colour import srgb_bytes_from_linear
 from render.context import OffscreenContext
-from render.framebuffers import Box, Targets
+from render.coverage import find_coverage
 from render.gbuffer import PERSON, UNRELIABLE, GBuffer, SideBuffer, extend_outwards
+from render.hit_shading import BACK, HitShader, place_of
 from render.mesh import Mesh
-from render.rim import find_rim
+from render.picture_box import Box
+from render.scan_conversion import Indices, ScreenMesh
 from render.upload import MeshHandle, release_mesh, upload_mesh
+from render.visibility import find_visible, project_faces
 
 __all__ = [
     "PERSON",
@@ -37,8 +41,6 @@ Sides = Literal["both", "front"]
 
 _NEAREST = 0.01
 _BORDER = 2
-_TABLES = ("indices", "layers", "positions", "normals", "uvs", "colours")
-_RELIABLE_ABOVE = 192
 
 
 class Rasteriser:
@@ -52,13 +54,7 @@ class Rasteriser:
         self._context = context
         self._gl = context.gl
         context.make_current()
-        self._visible = self._program("position", "visible")
-        self._surface = self._program("whole_image", "surface")
-        self._coverage = self._program("position", "coverage")
-        self._halve = self._program("whole_image", "halve")
-        self._empty_array = int(self._gl.glGenVertexArrays(1))
-        self._rim_buffer = int(self._gl.glGenBuffers(1))
-        self._targets: Targets | None = None
+        self._shader = HitShader(context.gl)
 
     def upload(self, mesh: Mesh) -> MeshHandle:
         """Copy a mesh to the GPU, for any number of views; its frame is up to the caller."""
@@ -90,30 +86,38 @@ class Rasteriser:
             antialiased: False leaves out the pass for the rim: coverage is all or nothing.
         """
         self._context.make_current()
-        targets = self._sized_targets(camera.resolution)
+        resolution = camera.resolution
         box, near, far = _visible_box(handle, camera, camera_from_mesh)
-        self._set_matrices(camera, camera_from_mesh, _clip_from_camera(camera, near, far))
-        front, hits = self._draw_side(handle, targets, box, is_back=False)
-        back, back_hits = front, hits
+        clip = _clip_from_camera(camera, near, far) @ np.asarray(camera_from_mesh)
+        screen = project_faces(handle.positions, handle.faces, clip, resolution)
+        seen = find_visible(screen, box)
+        rows, columns = np.divmod(seen.pixels, max(box.width, 1))
+        places = place_of(rows + box.top, columns + box.left)
+        pixels = (rows + box.top) * resolution + columns + box.left
+        hits = [(seen.nearest, places)]
         if sides == "both":
-            back, back_hits = self._draw_side(handle, targets, box, is_back=True)
-        coverage = np.where(hits > 0, 255, 0).astype(np.uint8)
+            hits.append((seen.farthest, places | BACK))
+        drawn = self._shader.shade(handle, camera, camera_from_mesh, hits)
+        is_wrong = np.any([hit.albedo[:, 3] == 0 for hit in drawn], axis=0)
+        marks = np.where(is_wrong, PERSON | UNRELIABLE, PERSON).astype(np.uint8)
+        mask = _in_frame(marks, pixels, resolution)
+        coverage = np.where(mask > 0, np.uint8(255), np.uint8(0))
+        buffers = [
+            SideBuffer(
+                albedo=_in_frame(_srgb_bytes()[hit.albedo[:, :3]], pixels, resolution),
+                normal=_in_frame(hit.geometry[:, :3], pixels, resolution),
+                ray_distance=_in_frame(hit.geometry[:, 3], pixels, resolution),
+            )
+            for hit in drawn
+        ]
         if antialiased:
-            rim = find_rim(handle, camera, camera_from_mesh, box, near, hits > 0)
-            drawn = self._draw_coverage(handle, targets, box, rim.faces)
-            coverage = np.where(rim.pixels, drawn, coverage)
-        return _assemble(front, hits, back, back_hits, coverage, sides, box, camera.resolution)
+            _antialias(coverage, buffers, screen, box)
+        return GBuffer(front=buffers[0], back=buffers[-1], mask=mask, coverage=coverage)
 
     def close(self) -> None:
-        """Give programs and framebuffers back; uploaded meshes are released by their owner."""
+        """Give program and framebuffer back; uploaded meshes are released by their owner."""
         self._context.make_current()
-        for program in (self._visible, self._surface, self._coverage, self._halve):
-            self._gl.glDeleteProgram(program)
-        self._gl.glDeleteVertexArrays(1, [self._empty_array])
-        self._gl.glDeleteBuffers(1, [self._rim_buffer])
-        if self._targets is not None:
-            self._targets.release()
-            self._targets = None
+        self._shader.release()
 
     def __enter__(self) -> Rasteriser:
         return self
@@ -125,112 +129,6 @@ class Rasteriser:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _program(self, vertex: str, fragment: str) -> int:
-        from OpenGL.GL import shaders
-
-        folder = resources.files("render") / "shaders"
-        stages = (
-            (f"{vertex}.vert.glsl", self._gl.GL_VERTEX_SHADER),
-            (f"{fragment}.frag.glsl", self._gl.GL_FRAGMENT_SHADER),
-        )
-        # Linked by hand: PyOpenGL 3.1.0, which pyrender demands, always validates in its
-        # compileProgram, and a program whose samplers are not set yet is not valid.
-        gl = self._gl
-        program = int(gl.glCreateProgram())
-        for name, kind in stages:
-            shader = shaders.compileShader((folder / name).read_text(), kind)
-            gl.glAttachShader(program, shader)
-            gl.glDeleteShader(shader)
-        gl.glLinkProgram(program)
-        if gl.glGetProgramiv(program, gl.GL_LINK_STATUS) != gl.GL_TRUE:
-            raise RuntimeError(f"{vertex} and {fragment}: {gl.glGetProgramInfoLog(program)!r}")
-        return program
-
-    def _sized_targets(self, resolution: int) -> Targets:
-        if self._targets is None or self._targets.resolution != resolution:
-            if self._targets is not None:
-                self._targets.release()
-            self._targets = Targets(self._gl, resolution)
-        return self._targets
-
-    def _uniform(self, program: int, name: str) -> int:
-        return int(self._gl.glGetUniformLocation(program, name))
-
-    def _set_matrices(
-        self, camera: Camera, camera_from_mesh: NDArray[np.floating], clip: NDArray[np.float64]
-    ) -> None:
-        gl = self._gl
-        model = np.ascontiguousarray(camera_from_mesh, dtype=np.float32)
-        for program in (self._coverage, self._visible, self._surface):
-            gl.glUseProgram(program)
-            place = self._uniform(program, "camera_from_mesh")
-            gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, model)
-            if program != self._surface:
-                place = self._uniform(program, "clip_from_camera")
-                gl.glUniformMatrix4fv(place, 1, gl.GL_TRUE, clip.astype(np.float32))
-        gl.glUniform1f(self._uniform(self._surface, "resolution"), float(camera.resolution))
-        gl.glUniform1f(self._uniform(self._surface, "focal_px"), float(camera.focal_px))
-        gl.glUniform1i(self._uniform(self._surface, "orthographic"), int(camera.is_orthographic))
-
-    def _draw_coverage(
-        self, handle: MeshHandle, targets: Targets, box: Box, faces: NDArray[np.uint32] | None
-    ) -> NDArray[np.uint8]:
-        """Return (h, w) uint8 coverage by the given faces, or by all."""
-        gl = self._gl
-        targets.begin_coverage(box)
-        gl.glUseProgram(self._coverage)
-        gl.glBindVertexArray(handle.vertex_array)
-        if faces is None:
-            gl.glDrawElements(gl.GL_TRIANGLES, handle.faces.size, gl.GL_UNSIGNED_INT, None)
-        elif len(faces):
-            gl.glBindBuffer(gl.GL_ELEMENT_ARRAY_BUFFER, self._rim_buffer)
-            gl.glBufferData(gl.GL_ELEMENT_ARRAY_BUFFER, faces.nbytes, faces, gl.GL_STREAM_DRAW)
-            gl.glDrawElements(gl.GL_TRIANGLES, faces.size, gl.GL_UNSIGNED_INT, None)
-            # The binding is part of the vertex array, which the other passes draw from.
-            gl.glBindBuffer(gl.GL_ELEMENT_ARRAY_BUFFER, handle.buffers[0])
-        targets.resolve_coverage(box)
-        gl.glUseProgram(self._halve)
-        self._bind_texture(self._halve, "doubled", 0, gl.GL_TEXTURE_2D, targets.doubled_texture)
-        gl.glBindVertexArray(self._empty_array)
-        gl.glDrawArrays(gl.GL_TRIANGLES, 0, 3)
-        return targets.read_coverage(box)
-
-    def _draw_side(
-        self, handle: MeshHandle, targets: Targets, box: Box, is_back: bool
-    ) -> tuple[SideBuffer, NDArray[np.uint8]]:
-        """Return the box of one side, and (h, w) uint8: 0 where nothing was hit, low where the
-        surface shows its wrong side."""
-        gl = self._gl
-        targets.begin_visible(box, is_back)
-        gl.glUseProgram(self._visible)
-        gl.glBindVertexArray(handle.vertex_array)
-        gl.glDrawElements(gl.GL_TRIANGLES, handle.faces.size, gl.GL_UNSIGNED_INT, None)
-        targets.begin_side(box)
-        program = self._surface
-        gl.glUseProgram(program)
-        gl.glUniform1i(self._uniform(program, "is_back"), int(is_back))
-        self._bind_texture(program, "visible", 1, gl.GL_TEXTURE_2D, targets.visible_texture)
-        for unit, name in enumerate(_TABLES, start=2):
-            texture = handle.tables.get(name, 0)
-            self._bind_texture(program, name, unit, gl.GL_TEXTURE_BUFFER, texture)
-        gl.glBindVertexArray(self._empty_array)
-        for draw in handle.draws:
-            kind = gl.GL_TEXTURE_2D_ARRAY
-            self._bind_texture(program, "colour_textures", 0, kind, draw.texture)
-            gl.glUniform1i(self._uniform(program, "colour_source"), draw.source)
-            gl.glUniform1ui(self._uniform(program, "first_triangle"), draw.first_face)
-            gl.glUniform1ui(self._uniform(program, "end_triangle"), draw.end_face)
-            gl.glDrawArrays(gl.GL_TRIANGLES, 0, 3)
-        albedo, geometry = targets.read_side(box)
-        side = SideBuffer(albedo[..., :3], geometry[..., :3], geometry[..., 3])
-        return side, albedo[..., 3]
-
-    def _bind_texture(self, program: int, name: str, unit: int, target: int, texture: int) -> None:
-        gl = self._gl
-        gl.glActiveTexture(gl.GL_TEXTURE0 + unit)
-        gl.glBindTexture(target, texture)
-        gl.glUniform1i(self._uniform(program, name), unit)
 
 
 def render_gbuffer(
@@ -282,46 +180,34 @@ def _clip_from_camera(camera: Camera, near: float, far: float) -> NDArray[np.flo
     return matrix
 
 
-def _assemble(
-    front: SideBuffer,
-    hits: NDArray[np.uint8],
-    back: SideBuffer,
-    back_hits: NDArray[np.uint8],
-    coverage: NDArray[np.uint8],
-    sides: Sides,
-    box: Box,
-    resolution: int,
-) -> GBuffer:
-    mask = np.where(hits > 0, PERSON, 0).astype(np.uint8)
-    wrong = (hits < _RELIABLE_ABOVE) | (back_hits < _RELIABLE_ABOVE)
-    mask[(hits > 0) & wrong] |= UNRELIABLE
-    coverage = np.where(mask > 0, np.maximum(coverage, 1), coverage)
-    front_albedo, reached = extend_outwards(front.albedo, mask > 0, coverage > 0)
-    coverage = np.where(reached, coverage, 0).astype(np.uint8)
-    full_front = _full_side(front, front_albedo, box, resolution)
-    full_back = full_front
-    if sides == "both":
-        back_albedo, _ = extend_outwards(back.albedo, mask > 0, coverage > 0)
-        full_back = _full_side(back, back_albedo, box, resolution)
-    return GBuffer(
-        front=full_front,
-        back=full_back,
-        mask=_in_frame(mask, box, resolution),
-        coverage=_in_frame(coverage, box, resolution),
-    )
+def _antialias(
+    coverage: NDArray[np.uint8], sides: list[SideBuffer], screen: ScreenMesh, box: Box
+) -> None:
+    """Replace coverage along the rim, and carry albedo to where it reaches beyond the mask.
+
+    Args:
+        coverage: (R, R) uint8, above 0 on the mask; changed.
+        sides: what is drawn; albedo is changed.
+        screen: the projected mesh.
+        box: what holds the mask.
+    """
+    part = box.rows, box.columns
+    is_seen = coverage[part] > 0
+    fine = np.maximum(find_coverage(screen, is_seen, box), is_seen)
+    reached = is_seen
+    for side in sides:
+        side.albedo[part], reached = extend_outwards(side.albedo[part], is_seen, fine > 0)
+    coverage[part] = np.where(reached, fine, 0)
 
 
-def _full_side(
-    side: SideBuffer, albedo: NDArray[np.uint8], box: Box, resolution: int
-) -> SideBuffer:
-    return SideBuffer(
-        albedo=_in_frame(albedo, box, resolution),
-        normal=_in_frame(side.normal, box, resolution),
-        ray_distance=_in_frame(side.ray_distance, box, resolution),
-    )
+def _in_frame(values: NDArray[Any], pixels: Indices, resolution: int) -> NDArray[Any]:
+    """Return (R, R) or (R, R, C), zero but for (P,) pixels that have (P,) or (P, C) values."""
+    frame = np.zeros((resolution * resolution, *values.shape[1:]), dtype=values.dtype)
+    frame[pixels] = values
+    return frame.reshape(resolution, resolution, *values.shape[1:])
 
 
-def _in_frame(part: NDArray[Any], box: Box, resolution: int) -> NDArray[Any]:
-    frame = np.zeros((resolution, resolution, *part.shape[2:]), dtype=part.dtype)
-    frame[box.rows, box.columns] = part
-    return frame
+@lru_cache(maxsize=1)
+def _srgb_bytes() -> NDArray[np.uint8]:
+    """Return (65536,) uint8, the sRGB byte nearest to each linear value."""
+    return srgb_bytes_from_linear(np.arange(1 << 16) / 65535.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from render.colour import linear_from_srgb_bytes
 from render.mesh import Material, Mesh
 
 LOGGER = logging.getLogger(__name__)
@@ -49,25 +49,20 @@ class MeshHandle:
     """A mesh that lies in OpenGL memory; give it back with `Rasteriser.release`.
 
     Attributes:
-        vertex_array: OpenGL name; holds positions and faces.
         buffers: OpenGL names.
-        tables: OpenGL names of buffer textures by shader name: indices, layers (of the array
-            texture, per face), positions, normals, uvs and, where the mesh has them, colours.
+        tables: OpenGL names of buffer textures by their names in the shader.
         draws: what to draw, in the order of `faces`.
-        positions: (N, 3) float32, as uploaded.
-        faces: (F, 3) uint32, as uploaded, sorted by draw.
+        positions: (3, N) float32, the points that faces use, in the order they use them in.
+        faces: (3, F) intp, one row for each corner, sorted by draw.
         bounds: (8, 3) float64, corners of the bounding box, frame of the mesh.
-        longest_edge: longest edge of a face, unit of the mesh.
     """
 
-    vertex_array: int
     buffers: tuple[int, ...]
     tables: dict[str, int]
     draws: tuple[Draw, ...]
     positions: NDArray[np.float32]
-    faces: NDArray[np.uint32]
+    faces: NDArray[np.intp]
     bounds: NDArray[np.float64]
-    longest_edge: float
 
 
 def corner_vertices(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
@@ -98,73 +93,91 @@ def corner_vertices(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], N
 
 
 def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
-    """Copy a mesh into buffers and mip-mapped sRGB textures of the current context."""
-    rows, uv_rows, faces = corner_vertices(mesh)
+    """Copy a mesh into buffers and mip-mapped sRGB textures of the current context.
+
+    Raises:
+        ValueError: the mesh has no face.
+    """
+    if not len(mesh.faces):
+        raise ValueError("mesh: expected at least one face, got none")
+    rows, uv_rows, split_faces = corner_vertices(mesh)
     groups, layers = _group_materials(mesh)
     face_groups, face_layers = groups[mesh.face_materials], layers[mesh.face_materials]
     if groups.max() > 0:
         order = np.argsort(face_groups, kind="stable")
-        faces, face_layers = faces[order], face_layers[order]
-    positions = mesh.vertices[rows].astype(np.float32)
-    uvs = np.zeros((1, 2)) if mesh.uvs is None else mesh.uvs[uv_rows]
-    buffers: dict[str, int] = {}
-    vertex_array = int(gl.glGenVertexArrays(1))
-    gl.glBindVertexArray(vertex_array)
-    buffers["indices"] = _fill_buffer(gl, gl.GL_ELEMENT_ARRAY_BUFFER, faces)
-    buffers["positions"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, positions)
-    gl.glEnableVertexAttribArray(0)
-    gl.glVertexAttribPointer(0, 3, gl.GL_FLOAT, gl.GL_FALSE, 0, ctypes.c_void_p(0))
-    gl.glBindVertexArray(0)
-    normals = mesh.vertex_normals[rows].astype(np.float32)
-    buffers["layers"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, face_layers)
-    buffers["normals"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, normals)
-    buffers["uvs"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, uvs.astype(np.float32))
+        split_faces, face_layers = split_faces[order], face_layers[order]
+    used, corners = _in_order_of_use(split_faces, len(rows))
+    rows, uv_rows = rows[used], uv_rows[used]
+    faces = np.zeros((len(corners), 4), dtype=np.uint32)
+    faces[:, :3], faces[:, 3] = corners, face_layers
+    vertices = np.zeros((len(rows), 2, 4), dtype=np.float32)
+    vertices[:, 0, :3], vertices[:, 1, :3] = mesh.vertices[rows], mesh.vertex_normals[rows]
+    if mesh.uvs is not None:
+        vertices[:, :, 3] = mesh.uvs[uv_rows]
+    sources: dict[str, tuple[int, NDArray[np.generic]]] = {
+        "faces": (gl.GL_RGBA32UI, faces),
+        "vertices": (gl.GL_RGBA32F, vertices),
+    }
     if mesh.vertex_colours is not None:
-        packed = np.zeros((len(rows), 4), dtype=np.uint8)
-        packed[:, :3] = mesh.vertex_colours[rows]
-        buffers["colours"] = _fill_buffer(gl, gl.GL_ARRAY_BUFFER, packed)
+        linear = np.zeros((len(rows), 4), dtype=np.float32)
+        linear[:, :3] = linear_from_srgb_bytes(mesh.vertex_colours[rows])
+        sources["colours"] = gl.GL_RGBA32F, linear
+    buffers = {name: _fill_buffer(gl, data) for name, (_, data) in sources.items()}
     ends = np.cumsum(np.bincount(face_groups, minlength=int(groups.max()) + 1))
     starts = np.concatenate([[0], ends[:-1]])
     draws = tuple(
         _draw(gl, mesh, np.flatnonzero(groups == group), int(start), int(end))
         for group, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    positions = np.ascontiguousarray(vertices[:, 0, :3].T)
+    low, high = (reduce(axis=1).astype(np.float64) for reduce in (positions.min, positions.max))
     choices = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, 8).T
     return MeshHandle(
-        vertex_array=vertex_array,
         buffers=tuple(buffers.values()),
-        tables={name: _buffer_texture(gl, name, buffer) for name, buffer in buffers.items()},
+        tables={
+            name: _buffer_texture(gl, layout, buffers[name])
+            for name, (layout, _) in sources.items()
+        },
         draws=draws,
         positions=positions,
-        faces=faces,
+        faces=np.ascontiguousarray(corners.T),
         bounds=np.where(choices, high, low),
-        longest_edge=_longest_edge(positions, faces),
     )
 
 
 def release_mesh(gl: ModuleType, handle: MeshHandle) -> None:
     """Delete what `upload_mesh` made, in the current context."""
-    gl.glDeleteVertexArrays(1, [handle.vertex_array])
     textures = [*handle.tables.values(), *(draw.texture for draw in handle.draws if draw.texture)]
     gl.glDeleteTextures(textures)
     gl.glDeleteBuffers(len(handle.buffers), list(handle.buffers))
 
 
-def _longest_edge(positions: NDArray[np.float32], faces: NDArray[np.uint32]) -> float:
-    squares = [
-        np.square(positions[faces[:, side]] - positions[faces[:, side - 1]]).sum(axis=1).max()
-        for side in range(3)
-    ]
-    return float(np.sqrt(max(squares)))
+def _in_order_of_use(
+    faces: NDArray[np.uint32], count: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Number the points that faces use anew, so that those of close faces lie close together.
+
+    Args:
+        faces: (F, 3) uint32, below `count`.
+        count: number of points.
+
+    Returns:
+        (N,) intp, the points in their new order; (F, 3) intp, faces over them.
+    """
+    corners = faces.astype(np.intp).ravel()
+    places = np.arange(len(corners))
+    first_use = np.empty(count, dtype=np.intp)
+    first_use[corners[::-1]] = places[::-1]
+    used = corners[first_use[corners] == places]
+    renumbered = np.empty(count, dtype=np.intp)
+    renumbered[used] = np.arange(len(used))
+    return used, renumbered[corners].reshape(faces.shape)
 
 
-def _buffer_texture(gl: ModuleType, name: str, buffer: int) -> int:
-    # Three-component formats need OpenGL 4, so the shader puts vectors together itself.
-    layouts = {"indices": gl.GL_R32UI, "colours": gl.GL_R32UI, "layers": gl.GL_R8UI}
+def _buffer_texture(gl: ModuleType, layout: int, buffer: int) -> int:
     texture = int(gl.glGenTextures(1))
     gl.glBindTexture(gl.GL_TEXTURE_BUFFER, texture)
-    gl.glTexBuffer(gl.GL_TEXTURE_BUFFER, layouts.get(name, gl.GL_R32F), buffer)
+    gl.glTexBuffer(gl.GL_TEXTURE_BUFFER, layout, buffer)
     return texture
 
 
@@ -211,11 +224,10 @@ def _draw(gl: ModuleType, mesh: Mesh, members: NDArray[np.int64], start: int, en
     return Draw(SOURCE_TEXTURE, _upload_textures(gl, pictures), start, end)
 
 
-def _fill_buffer(gl: ModuleType, target: int, data: NDArray[np.generic]) -> int:
-    data = np.ascontiguousarray(data)
+def _fill_buffer(gl: ModuleType, data: NDArray[np.generic]) -> int:
     buffer = int(gl.glGenBuffers(1))
-    gl.glBindBuffer(target, buffer)
-    gl.glBufferData(target, data.nbytes, data, gl.GL_STATIC_DRAW)
+    gl.glBindBuffer(gl.GL_TEXTURE_BUFFER, buffer)
+    gl.glBufferData(gl.GL_TEXTURE_BUFFER, data.nbytes, data, gl.GL_STATIC_DRAW)
     return buffer
 
 
