@@ -11,7 +11,8 @@ from dataset.scans import LAYOUT_NAMES
 from dataset.shards import ShardSet
 from tests.dataset.scan_trees import ABOUT_Y, points, write_obj, write_picture
 from tests.dataset.smplx_models import parameters, write_models, write_pickle
-from tools.render_dataset import LAYOUTS, main
+from tools.render_dataset import main
+from tools.render_flags import LAYOUTS
 
 SMALL = ["--resolution", "64", "--angles", "0", "0", "10", "--jobs", "1"]
 
