@@ -39,6 +39,9 @@ class AugmentConfig:
                 raise ValueError(f"{item.name}: expected 0 to 1, got {value}")
 
 
+MIRRORED_NORMAL = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
+"""What a mirror does to the components of a normal in the camera frame."""
+
 UNCHANGED = AugmentConfig(colour=1.0, mirror=0.0, background=0.0)
 
 
@@ -75,6 +78,8 @@ class ViewArrays:
         reliable: (R, R) bool.
         joints: (31, 3) float32 pixels of the R frame and confidence.
         layers: what the image was composed of, where the shards keep it (`--composite on-read`).
+        normals: (2, R, R, 3) float32 rendered unit normals of front and back, camera frame, out
+            of the body, 0 = background; None where they are not read.
     """
 
     image: NDArray[np.uint8]
@@ -82,6 +87,7 @@ class ViewArrays:
     reliable: NDArray[np.bool_]
     joints: NDArray[np.float32]
     layers: Layers | None = None
+    normals: NDArray[np.float32] | None = None
 
 
 def mirror_view(arrays: ViewArrays) -> ViewArrays:
@@ -95,6 +101,7 @@ def mirror_view(arrays: ViewArrays) -> ViewArrays:
         reliable=arrays.reliable[:, ::-1],
         joints=joints,
         layers=arrays.layers.mirrored() if arrays.layers is not None else None,
+        normals=None if arrays.normals is None else arrays.normals[:, :, ::-1] * MIRRORED_NORMAL,
     )
 
 
@@ -111,6 +118,24 @@ def change_room(arrays: ViewArrays, other: ViewArrays, rng: np.random.Generator)
     return replace(arrays, image=image)
 
 
+def scale_colours(
+    image: NDArray[np.uint8], brightness: float, contrast: float, saturation: float
+) -> NDArray[np.float32]:
+    """Return an image in 0..1 with brightness, contrast and saturation scaled, in this order.
+
+    Args:
+        image: (H, W, 3) uint8.
+        brightness, contrast, saturation: factors; 1 changes nothing, 0 leaves black, the mean
+            grey of the image, and greys.
+    """
+    luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    result = image.astype(np.float32) * (brightness / 255.0)
+    grey = result @ luma
+    result = contrast * result + (1.0 - contrast) * grey.mean()
+    grey = contrast * grey + (1.0 - contrast) * grey.mean()
+    return saturation * result + (1.0 - saturation) * grey[..., None]
+
+
 def jitter_colours(
     image: NDArray[np.uint8], lowest: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
@@ -121,13 +146,7 @@ def jitter_colours(
         lowest: 1 changes nothing.
         rng: draws the three factors.
     """
-    brightness, contrast, saturation = rng.uniform(lowest, 1.0, 3).astype(np.float32)
-    luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    result = image.astype(np.float32) * (brightness / 255.0)
-    grey = result @ luma
-    result = contrast * result + (1.0 - contrast) * grey.mean()
-    grey = contrast * grey + (1.0 - contrast) * grey.mean()
-    return saturation * result + (1.0 - saturation) * grey[..., None]
+    return scale_colours(image, *rng.uniform(lowest, 1.0, 3).astype(np.float32))
 
 
 def augment_view(

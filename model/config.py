@@ -15,6 +15,8 @@ Phase = Literal["1", "2", "finetune"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 """In the order in which a run goes through them."""
 
+NormalTarget = Literal["depth", "rendered"]
+
 PartScheme = Literal["parts", "whole"]
 """`parts`: normals by body part, as published. `whole`: one network over the whole frame."""
 
@@ -72,6 +74,9 @@ class LossConfig:
         gamma: weight of the mask's cross entropy.
         balanced_normals: L1 of normals weighs person and background alike, instead of by area.
         smooth_l1_beta: where smooth L1 turns from square to linear, network units.
+        normal_target: equation 8 compares with normals from the depth maps, as published, or
+            with the rendered ones, which show what is finer than a pixel. The consistency term
+            always compares depth with depth.
     """
 
     alpha: float = 0.85
@@ -79,6 +84,11 @@ class LossConfig:
     gamma: float = 0.15
     balanced_normals: bool = False
     smooth_l1_beta: float = 1.0
+    normal_target: NormalTarget = "depth"
+
+    def __post_init__(self) -> None:
+        if self.normal_target not in get_args(NormalTarget):
+            raise ValueError(f"normal_target: expected depth or rendered, got {self.normal_target}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,20 @@ def normals_from_depth(depth: Tensor, resolution: int) -> Tensor:
     return (encoded * (depth >= BACKGROUND_CUT_OFF).unsqueeze(2)).flatten(1, 2)
 
 
+def steeper(encoded: Tensor, factor: float) -> Tensor:
+    """Return encoded normals as a frame with `factor` times larger pixels shows them.
+
+    Args:
+        encoded: (B, 3 S, H, W) float32 in 0..1, three channels a side, 0 = background.
+        factor: 8 from the full to the low-resolution frame.
+    """
+    sides = encoded.unflatten(1, (-1, 3))
+    vector = sides * 2.0 - 1.0
+    scaled = torch.cat([vector[:, :, :2] * factor, vector[:, :, 2:]], dim=2)
+    unit = functional.normalize(scaled, dim=2)
+    return ((unit + 1.0) / 2.0 * (sides > 0).any(2, keepdim=True)).flatten(1, 2)
+
+
 def interior(mask: Tensor) -> Tensor:
     """Return where `normals_from_depth` sees the person alone.
 

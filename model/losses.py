@@ -1,4 +1,4 @@
-"""Losses of equations 8 to 10, in the `paper` convention.
+"""Losses of equations 8 to 10, for both conventions.
 
 Reduction: normals (L1 and SSIM) are means over the pixels and channels of a map, averaged
 over the batch and summed over the maps of equation 8 (the low-resolution frame and each
@@ -6,6 +6,11 @@ part). Depth and consistency terms are means over person pixels of both sides; t
 silhouette is learnt by the mask head through the cross entropy, over all pixels. No loss
 grows with the batch, none edits its targets. A phase's loss is the sum of its terms, each
 already weighted.
+
+In the `released` convention the silhouette of the full frame lies in the depth. There the mean
+distance of background pixels to the background depth joins as a term of its own, so that person
+and background weigh alike; the mask head goes on learning, since the low-resolution depth is
+masked by it.
 """
 
 from __future__ import annotations
@@ -15,12 +20,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import LossConfig
-from model.encoding import interior, normals_from_depth
+from model.conventions import RULES, Convention
+from model.encoding import interior, normals_from_depth, steeper
 from model.networks import WHOLE, FullMaps, LowMaps
 from model.part_crops import crop_parts
 from model.parts import PARTS_OF_NETWORK, Resolution
 from model.precision import float32_region
 from model.samples import Batch
+
+LOW_STEP = 8
+"""Pixels of the full frame per pixel of the low-resolution frame."""
 
 SSIM_TAPS = 5
 SSIM_SIGMA = 1.5
@@ -92,6 +101,7 @@ def depth_losses(
     resolution: int,
     config: LossConfig,
     scored: Tensor | None = None,
+    convention: Convention = "paper",
 ) -> dict[str, Tensor]:
     """Return the weighted terms of equations 9 and 10 on one frame.
 
@@ -103,6 +113,7 @@ def depth_losses(
         resolution: the working resolution R.
         config: weights.
         scored: (B, 1, H, W) bool, pixels that count; None for all.
+        convention: of the networks.
     """
     depth, mask_logit = depth.float(), mask_logit.float()
     if scored is None:
@@ -120,16 +131,23 @@ def depth_losses(
     )
     silhouette = (target_depth[:, :1] > 0).to(mask_logit.dtype)
     entropy = functional.binary_cross_entropy_with_logits(mask_logit, silhouette, reduction="none")
-    return {
+    terms = {
         "depth": config.alpha * _masked_mean(difference, person),
         "consistency": config.beta * _masked_mean(slopes, inside),
         "mask": config.gamma * _masked_mean(entropy, scored),
     }
+    rules = RULES[convention]
+    if rules.silhouette_in_depth:
+        level = depth.new_tensor(rules.background).view(1, 2, 1, 1).expand_as(depth)
+        distance = functional.smooth_l1_loss(depth, level, reduction="none", beta=beta)
+        empty = (target_depth[:, :1] == 0) & scored
+        terms["background"] = config.alpha * _masked_mean(distance, empty)
+    return terms
 
 
 def low_resolution_target(full: Tensor) -> Tensor:
     """Return every eighth pixel from the fourth, (B, C, R/8, R/8): the low-resolution target."""
-    return full[..., 3::8, 3::8]
+    return full[..., 3::LOW_STEP, 3::LOW_STEP]
 
 
 def phase1_loss(
@@ -137,14 +155,17 @@ def phase1_loss(
     crops: dict[str, Tensor] | None,
     batch: Batch,
     config: LossConfig,
+    convention: Convention = "paper",
 ) -> dict[str, Tensor]:
     """Return equation 8 + equation 9.
 
     Args:
         low: predicted low-resolution maps.
         crops: predicted part normals, per network (B, P, 6, h, w); None leaves them out.
-        batch: targets and the similarities of the parts.
+        batch: targets and the similarities of the parts; normals come from its depth, unless
+            it has rendered ones.
         config: weights.
+        convention: of the networks.
     """
     resolution = Resolution(batch.image.shape[-1])
     low_depth = low_resolution_target(batch.depth)
@@ -155,13 +176,19 @@ def phase1_loss(
         low_resolution_target(batch.reliable),
         resolution.full,
         config,
+        convention=convention,
     )
-    low_normal = normals_from_depth(low_depth, resolution.full)
+    if batch.normal is None:
+        low_normal = normals_from_depth(low_depth, resolution.full)
+    else:
+        low_normal = steeper(low_resolution_target(batch.normal), LOW_STEP)
     terms["low_normal"] = normal_map_loss(low.normal, low_normal, config).mean()
     if crops is None:
         return terms
 
-    full_normal = normals_from_depth(batch.depth, resolution.full)
+    full_normal = batch.normal
+    if full_normal is None:
+        full_normal = normals_from_depth(batch.depth, resolution.full)
     part_losses = []
     for network, predicted in crops.items():
         if network == WHOLE:
@@ -182,6 +209,7 @@ def phase2_loss(
     resolution: int,
     config: LossConfig,
     scored: Tensor | None = None,
+    convention: Convention = "paper",
 ) -> dict[str, Tensor]:
     """Return equation 10.
 
@@ -192,5 +220,8 @@ def phase2_loss(
         resolution: the working resolution R.
         config: weights.
         scored: (B, 1, H, W) bool, pixels that count; None for all.
+        convention: of the networks.
     """
-    return depth_losses(full.depth, full.mask_logit, depth, reliable, resolution, config, scored)
+    return depth_losses(
+        full.depth, full.mask_logit, depth, reliable, resolution, config, scored, convention
+    )

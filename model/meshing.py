@@ -14,7 +14,7 @@ import trimesh
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from render.camera import Camera, transform_points, unproject
+from render.camera import CAMERA_DISTANCE, Camera, transform_points, unproject
 
 MINIMUM_THICKNESS = 1e-3
 """Smallest distance between front and back along a ray, normalised units (about 3 mm)."""
@@ -28,11 +28,15 @@ class DepthMaps:
         front: (R, R) float32 ray distance of the nearest surface, normalised units, 0 = background.
         back: (R, R) float32 ray distance of the farthest surface, likewise.
         mask: (R, R) bool, True = person.
+        point_scale: factor of the points about the origin of the normalised frame, which lies
+            `CAMERA_DISTANCE` before the camera; 1 unless the networks need it
+            (`model.conventions`).
     """
 
     front: NDArray[np.float32]
     back: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    point_scale: float = 1.0
 
     def __post_init__(self) -> None:
         shape = self.mask.shape
@@ -146,7 +150,11 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
     used = np.stack([front[rows, columns], maps.back[rows, columns].astype(np.float64)])
     if not np.isfinite(used).all() or (used <= 0).any():
         raise ValueError("front, back: expected positive finite depths inside the mask")
-    points = [unproject(side, camera)[rows, columns] for side in (front, back)]
+    origin = np.array([0.0, 0.0, -CAMERA_DISTANCE])
+    points = [
+        origin + maps.point_scale * (unproject(side, camera)[rows, columns] - origin)
+        for side in (front, back)
+    ]
 
     count = len(pixels)
     top_left, top_right, bottom_left, bottom_right = corners.T

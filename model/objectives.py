@@ -124,6 +124,7 @@ class PhaseObjective(nn.Module):
         keys: tuple[tuple[int, int], ...],
         step_seed: int | None,
         with_parts: bool = True,
+        target_normal: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted loss terms, which sum to the loss.
 
@@ -133,11 +134,12 @@ class PhaseObjective(nn.Module):
             keys: of the samples, in training; none in validation.
             step_seed: of the refiner's windows; None scores whole frames.
             with_parts: False leaves the part networks out of phase 1.
+            target_normal: `normal` of `Batch`.
 
         Fine-tuning minimises equations 8, 9 and 10 together; its terms of equation 10 are
         those named `refined_`.
         """
-        batch = Batch(image, depth, reliable, PartTransforms(*transforms), keys)
+        batch = Batch(image, depth, reliable, PartTransforms(*transforms), keys, target_normal)
         if self._phase == "2":
             if self._answers is not None and batch.keys:
                 low, normal = self._answers(batch)
@@ -148,7 +150,7 @@ class PhaseObjective(nn.Module):
         crops = None
         if with_parts or self._phase == "finetune":
             crops = self.network.predict_parts(batch.image, low.normal, batch.transforms)
-        terms = phase1_loss(low, crops, batch, self._config.loss)
+        terms = phase1_loss(low, crops, batch, self._config.loss, self._config.model.convention)
         if self._phase == "1" or crops is None:
             return terms
         normal = self.network.join_parts(crops, batch.transforms)
@@ -169,4 +171,12 @@ class PhaseObjective(nn.Module):
             depth, reliable = windows.cut(depth), windows.cut(reliable)
             scored = windows.scored().to(depth.device)
         full = network.refine(low, normal)
-        return phase2_loss(full, depth, reliable, network.resolution.full, config.loss, scored)
+        return phase2_loss(
+            full,
+            depth,
+            reliable,
+            network.resolution.full,
+            config.loss,
+            scored,
+            config.model.convention,
+        )

@@ -130,27 +130,33 @@ def _covered_window(
     return range(low[1], high[1]), range(low[0], high[0])
 
 
-def _positions_in_crop(
-    rows: range, columns: range, canonical_to_image: Tensor, crop: tuple[int, int], size: int
+def _positions_on_canvas(
+    rows: range,
+    columns: range,
+    canonical_to_image: Tensor,
+    crop: tuple[int, int],
+    canvas: int,
+    size: int,
 ) -> Tensor:
-    """Return where pixels of the image lie in a crop, (h, w, 2), -1..1 over the crop.
+    """Return where pixels of the image lie on a crop's canvas, (h, w, 2) in -1..1.
 
     Whether a pixel just misses a part's outermost weight is a matter of rounding, and the refiner
     answers otherwise where nothing covers. Positions are therefore rounded as in the released
-    networks: by the inverse of how the crop was cut out, and as if it were sampled on a canvas
-    of the image's size.
+    networks, which sample each crop on a canvas of the image's size: by the inverse of how the
+    crop was cut out, in pixels of the image. What follows is exact in float32.
 
     Args:
         rows, columns: the pixels.
         canonical_to_image: (2, 3) float32.
-        crop: height and width of the crop, pixels.
+        crop: height and width of the crop, which lies in the canvas' top left corner, pixels.
+        canvas: its width, a power of two, pixels.
         size: width of the image, pixels.
     """
     device = canonical_to_image.device
     canonical = _pixel_grid(rows, columns, size, device) @ invert(canonical_to_image).T
-    top_left = [each.start for each in _crop_ranges(*crop, size)]
-    pixels = ((canonical + 1.0) * size - 1.0) / 2.0 - torch.tensor(top_left[::-1], device=device)
-    return (2.0 * pixels + 1.0) / torch.tensor(crop[::-1], device=device) - 1.0
+    top, left = (each.start for each in _crop_ranges(*crop, size))
+    pixels = ((canonical + 1.0) * size - 1.0) / 2.0 - torch.tensor([left, top], device=device)
+    return (2.0 * pixels + 1.0) / canvas - 1.0
 
 
 @float32_region()
@@ -174,7 +180,10 @@ def blend_parts(
     for network, normals in crops.items():
         weights = crop_weights(transforms, network, resolution).to(device)
         height, width = normals.shape[-2:]
-        packed = torch.cat([normals.float(), weights], dim=2)
+        canvas = 1 << (max(height, width) - 1).bit_length()
+        packed = functional.pad(
+            torch.cat([normals.float(), weights], dim=2), (0, canvas - width, 0, canvas - height)
+        )
         for slot, part in enumerate(PARTS_OF_NETWORK[network]):
             for item in range(batch):
                 if not transforms.present[item, part]:
@@ -183,7 +192,7 @@ def blend_parts(
                 rows, columns = _covered_window(matrix, height, width, size)
                 if not rows or not columns:
                     continue
-                grid = _positions_in_crop(rows, columns, matrix, (height, width), size)
+                grid = _positions_on_canvas(rows, columns, matrix, (height, width), canvas, size)
                 sampled = _sample(packed[item : item + 1, slot], grid[None])[0]
                 weight = sampled[6:]
                 total[item, :, rows.start : rows.stop, columns.start : columns.stop] += torch.cat(

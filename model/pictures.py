@@ -32,11 +32,11 @@ def training_picture(network: DigitisationNetwork, batch: Batch, phase: Phase) -
     size = batch.image.shape[-1]
     transforms = batch.transforms.item(0)
     low, normal = network.predict_first_phase(batch.image[:1], transforms)
-    depth, logit = low.depth, low.mask_logit
+    depth, person = low.depth, person_mask(low.mask_logit)
     if phase != "1":
         full = network.refine(low, normal)
-        depth, logit = full.depth, full.mask_logit
-    mask = functional.interpolate(person_mask(logit).float(), size=(size, size))
+        depth, person = full.depth, network.silhouette(full)
+    mask = functional.interpolate(person.float(), size=(size, size))
     depth = functional.interpolate(depth, size=(size, size)) * mask
     truth = normals_from_depth(batch.depth[:1], size)
     top = [decode_image(batch.image[0]), normal[0, :3], normal[0, 3:], depth_picture(depth[0, 0])]

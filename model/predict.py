@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dataset.augment import scale_colours
 from model.checkpoint import LoadedModel
 from model.encoding import camera_normals_from_encoded, decode_depth, encode_image
 from model.meshing import MINIMUM_THICKNESS, DepthMaps, largest_component
-from model.networks import person_mask
 from model.part_fitting import fit_parts, normalise_joints, stack_transforms
 from model.samples import reduce_image, reduction_factor
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +28,15 @@ class Prediction:
         maps: depth of both sides and the mask, at the model's resolution R.
         normal_front, normal_back: (R, R, 3) float32 unit normals of the part networks, camera
             frame, pointing out of the body; 0 where no part covers.
+        left_out: names of the parts that are not seen closer, since their joints are missing or
+            coincide, or their crop lies outside the image.
         seconds: time of the networks.
     """
 
     maps: DepthMaps
     normal_front: NDArray[np.float32]
     normal_back: NDArray[np.float32]
+    left_out: tuple[str, ...]
     seconds: float
 
 
@@ -46,6 +52,8 @@ class Predictor:
         self._device = torch.device(device)
         self._network = loaded.network.to(self._device).eval()
         self._resolution = loaded.config.model.resolution
+        self._rules = loaded.config.model.rules
+        self._told: set[tuple[str, ...]] = set()
 
     @property
     def resolution(self) -> int:
@@ -68,10 +76,13 @@ class Predictor:
             raise ValueError(f"image: expected (S, S, 3), got {image.shape}")
         reduced = reduce_image(image, reduction_factor(image.shape[0], self._resolution))
         transforms = stack_transforms([fit_parts(normalise_joints(joints_2d, image.shape[0]))])
+        (left_out,) = transforms.left_out()
+        self._tell(left_out)
         start = time.perf_counter()
-        pixels = torch.from_numpy(np.ascontiguousarray(reduced)).permute(2, 0, 1)[None]
-        _, full = self._network(encode_image(pixels.to(self._device).float() / 255.0), transforms)
-        mask = largest_component(person_mask(full.mask_logit)[0, 0].cpu().numpy())
+        colours = scale_colours(reduced, *(self._rules.colour,) * 3)
+        pixels = torch.from_numpy(colours).permute(2, 0, 1)[None].to(self._device)
+        _, full = self._network(encode_image(pixels), transforms)
+        mask = largest_component(self._network.silhouette(full)[0, 0].cpu().numpy())
         distance = decode_depth(full.depth)[0].cpu()
         seconds = time.perf_counter() - start
         front = distance[0].numpy() * mask
@@ -85,8 +96,21 @@ class Predictor:
             )
             normals.append((decoded * covered)[0].permute(1, 2, 0).numpy())
         return Prediction(
-            maps=DepthMaps(front.astype(np.float32), back.astype(np.float32), mask),
+            maps=DepthMaps(
+                front.astype(np.float32), back.astype(np.float32), mask, self._rules.point_scale
+            ),
             normal_front=normals[0],
             normal_back=normals[1],
+            left_out=left_out,
             seconds=seconds,
         )
+
+    def _tell(self, left_out: tuple[str, ...]) -> None:
+        """Warn of parts that are left out, once of the same ones."""
+        if left_out and left_out not in self._told:
+            self._told.add(left_out)
+            LOGGER.warning(
+                "parts without detail, since their joints are missing, coincide or lie outside "
+                "the image: %s",
+                ", ".join(left_out),
+            )

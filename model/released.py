@@ -39,7 +39,7 @@ _NUMPY_NUMBERS: list[Any] = [
 
 
 def _decoder(ours: str, theirs: str, levels: int) -> dict[str, str]:
-    names = {}
+    names: dict[str, str] = {}
     for stage, level in enumerate(range(levels, 1, -1)):
         own = f"{ours}.decoder.stages.{stage}"
         names |= {

@@ -107,8 +107,14 @@ class Run:
         self.steps_per_epoch = max(1, batches // config.optimiser.accumulate)
 
     def _views(self, split: str, augment: AugmentConfig | None) -> ViewDataset:
-        resolution, seed = self.config.model.resolution, self.config.seed
-        return ViewDataset(self.options.shards, split, resolution, augment=augment, seed=seed)
+        return ViewDataset(
+            self.options.shards,
+            split,
+            self.config.model.resolution,
+            augment=augment,
+            seed=self.config.seed,
+            with_normals=self.config.loss.normal_target == "rendered",
+        )
 
     def _starting_network(self) -> DigitisationNetwork:
         last = self.out / LAST

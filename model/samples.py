@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dataset.augment import UNCHANGED, AugmentConfig, Layers, ViewArrays, augment_view
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef, require_standard_views
-from model.encoding import encode_depth, encode_image
+from model.encoding import encode_depth, encode_image, encoded_from_camera_normals
 from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
 from render.compositing import composite
 
@@ -38,6 +38,8 @@ class Batch:
         reliable: (B, 1, R, R) bool, person pixels that losses may use.
         transforms: similarities of the parts, batched.
         keys: (augmentation, view number) of each sample; equal keys are equal samples.
+        normal: (B, 6, R, R) float32 rendered normals, encoded as `normals_from_depth` would,
+            front then back; None where they are to come from the depth.
     """
 
     image: Tensor
@@ -45,6 +47,7 @@ class Batch:
     reliable: Tensor
     transforms: PartTransforms
     keys: tuple[tuple[int, int], ...] = ()
+    normal: Tensor | None = None
 
     def item(self, index: int) -> Batch:
         """Return one sample as a batch of one."""
@@ -55,6 +58,7 @@ class Batch:
             self.reliable[chosen],
             self.transforms.item(index),
             self.keys[chosen],
+            None if self.normal is None else self.normal[chosen],
         )
 
     def to(self, device: torch.device) -> Batch:
@@ -69,6 +73,7 @@ class Batch:
             self.reliable.to(device, non_blocking=True),
             PartTransforms(**moved),
             self.keys,
+            None if self.normal is None else self.normal.to(device, non_blocking=True),
         )
 
 
@@ -119,7 +124,9 @@ def _read_image(
     return reduce_image(composite(person, coverage, background), factor), layers
 
 
-def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
+def read_view(
+    shards: ShardSet, view: ViewRef, resolution: int, *, with_normals: bool = False
+) -> ViewArrays:
     """Read one view at the working resolution.
 
     Depth, mask and normals are never averaged: one pixel of each block is taken.
@@ -133,6 +140,10 @@ def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
             [reader.read(f"depth/{side}", view.view)[pick, pick] for side in ("front", "back")]
         )
         mask = reader.read("mask", view.view)[pick, pick]
+        normals = None
+        if with_normals:
+            sides = [reader.read(f"normal/{side}", view.view) for side in ("front", "back")]
+            normals = np.stack([side[pick, pick] for side in sides])
         joints = np.array(reader.read("joints/2d", view.view), dtype=np.float32)
     joints[:, :2] /= factor
     return ViewArrays(
@@ -141,6 +152,25 @@ def read_view(shards: ShardSet, view: ViewRef, resolution: int) -> ViewArrays:
         reliable=mask == RELIABLE_PERSON,
         joints=joints,
         layers=layers,
+        normals=normals,
+    )
+
+
+def _encoded_normals(samples: list[ViewArrays], distance: Tensor) -> Tensor | None:
+    """Return the rendered normals of views as (B, 6, R, R) targets, where they were read."""
+    arrays = [sample.normals for sample in samples if sample.normals is not None]
+    if not arrays:
+        return None
+    normals = torch.from_numpy(np.stack(arrays)).permute(1, 0, 4, 2, 3)
+    resolution = distance.shape[-1]
+    return torch.cat(
+        [
+            encoded_from_camera_normals(
+                normals[side], distance[:, side : side + 1], resolution, back=side == 1
+            )
+            for side in (0, 1)
+        ],
+        dim=1,
     )
 
 
@@ -156,7 +186,12 @@ def to_batch(
     reliable = torch.from_numpy(np.stack([sample.reliable for sample in samples]))[:, None]
     transforms = [fit_parts(normalise_joints(sample.joints, resolution)) for sample in samples]
     return Batch(
-        encode_image(image), encode_depth(distance), reliable, stack_transforms(transforms), keys
+        encode_image(image),
+        encode_depth(distance),
+        reliable,
+        stack_transforms(transforms),
+        keys,
+        _encoded_normals(samples, distance),
     )
 
 
@@ -171,6 +206,7 @@ class ViewDataset(Dataset[Batch]):
         resolution: working resolution R.
         augment: changes, or None for none.
         seed: of the augmentation.
+        with_normals: read the rendered normals too.
         cache_bytes: decoded views kept in memory, at most this much.
 
     Raises:
@@ -186,6 +222,7 @@ class ViewDataset(Dataset[Batch]):
         *,
         augment: AugmentConfig | None,
         seed: int,
+        with_normals: bool = False,
         cache_bytes: int = 4 << 30,
     ) -> None:
         self._shards = ShardSet(root)
@@ -197,9 +234,11 @@ class ViewDataset(Dataset[Batch]):
         self._resolution = resolution
         self._augment = augment or UNCHANGED
         self._seed = seed
+        self._with_normals = with_normals
         self._variants: int | None = None
         self._cache: dict[int, ViewArrays] = {}
-        view_bytes = resolution * resolution * (3 + 2 * 4 + 1 + 3 + 1 + 3)
+        pixel_bytes = 3 + 2 * 4 + 1 + 3 + 1 + 3 + (2 * 3 * 4 if with_normals else 0)
+        view_bytes = resolution * resolution * pixel_bytes
         self._cache_limit = cache_bytes // view_bytes
 
     def __len__(self) -> int:
@@ -215,7 +254,9 @@ class ViewDataset(Dataset[Batch]):
         """Return one view as it is in the shard, at the working resolution."""
         if index in self._cache:
             return self._cache[index]
-        arrays = read_view(self._shards, self._views[index], self._resolution)
+        arrays = read_view(
+            self._shards, self._views[index], self._resolution, with_normals=self._with_normals
+        )
         if len(self._cache) < self._cache_limit:
             self._cache[index] = arrays
         return arrays

@@ -48,6 +48,7 @@ def objective_arguments(
         batch.keys if step_seed is not None else (),
         step_seed,
         with_parts,
+        batch.normal,
     )
 
 

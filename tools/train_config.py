@@ -45,6 +45,12 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         choices=("parts", "whole"),
         help="normals by body part, as published, or by one network over the whole frame",
     )
+    model.add_argument(
+        "--normal-targets",
+        choices=("depth", "rendered"),
+        help="compare normals with those of the depth maps, as published, or the rendered ones "
+        "(default: depth)",
+    )
     steps = parser.add_argument_group("how long and how fast")
     steps.add_argument("--max-steps", type=int, metavar="N", help="steps of each phase")
     steps.add_argument("--learning-rate", type=float, metavar="R", help="peak rate of each phase")
@@ -141,6 +147,9 @@ def resolve_config(
             raise UserInputError(f"--parts: expected {init.parts} as in --init, got the other")
         model = dataclasses.replace(model, parts=arguments.parts)
     config = _changed(config, "--resolution", model=model)
+    if arguments.normal_targets is not None:
+        loss = dataclasses.replace(config.loss, normal_target=arguments.normal_targets)
+        config = dataclasses.replace(config, loss=loss)
     if arguments.seed is not None:
         config = dataclasses.replace(config, seed=arguments.seed)
     return _with_compute(arguments, _with_steps(arguments, config))

@@ -16,8 +16,10 @@ from model.encoding import (
     interior,
     normal_step,
     normals_from_depth,
+    steeper,
 )
 from render.camera import Camera
+from tests.model.conftest import ellipsoid_depth
 
 
 def test_depth_in_network_units_is_the_released_pixels_over_512() -> None:
@@ -92,6 +94,54 @@ def test_rendered_normals_of_a_plane_encode_as_its_depth_does(back: bool, resolu
     assert (encoded - measured)[inner].abs().max() < 0.4 / resolution
     restored = camera_normals_from_encoded(encoded, distance.float(), resolution, back)
     assert torch.allclose(restored, outward, atol=1e-5)
+
+
+def test_larger_pixels_show_a_steeper_slope() -> None:
+    # (1, -2, 6) / 41^0.5 at 4 times the pixel size is (4, -8, 6) / 116^0.5; 0 is background.
+    vector = torch.tensor([1.0, -2.0, 6.0]).view(1, 3, 1, 1) / 41**0.5
+    found = steeper((torch.cat([vector, vector], 1) + 1) / 2, 4.0)
+    expected = (torch.tensor([4.0, -8.0, 6.0]) / 116**0.5 + 1) / 2
+    assert found.flatten().tolist() == pytest.approx([*expected.tolist(), *expected.tolist()])
+    assert not steeper(torch.zeros(1, 6, 2, 2), 4.0).any()
+
+
+def test_rendered_normals_of_a_smooth_body_are_the_targets_that_its_depth_gives() -> None:
+    resolution = 512
+    axes = torch.tensor([0.12, 0.33, 0.10], dtype=torch.float64).view(1, 3, 1, 1)
+    distance = torch.from_numpy(ellipsoid_depth(resolution))
+    rays = torch.from_numpy(Camera(resolution).rays()).permute(2, 0, 1)
+    points = distance[:, None] * rays + torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    outward = torch.nn.functional.normalize(points / axes**2, dim=1).float()
+    ray_distance = distance[None].float()
+    rendered = torch.cat(
+        [
+            encoded_from_camera_normals(
+                outward[side : side + 1], ray_distance[:, side : side + 1], resolution, side == 1
+            )
+            for side in (0, 1)
+        ],
+        dim=1,
+    )
+    depth = encode_depth(ray_distance)
+    low_depth = depth[..., 3::8, 3::8]
+    pairs = (
+        (rendered, normals_from_depth(depth, resolution), depth, 0.01),
+        (
+            steeper(rendered[..., 3::8, 3::8], 8),
+            normals_from_depth(low_depth, resolution),
+            low_depth,
+            0.06,
+        ),
+    )
+    for found, expected, where, tolerance in pairs:
+        # Away from the silhouette, where depth steps over what is not the body.
+        body = where[:, :1] > 0
+        inside = -torch.nn.functional.max_pool2d((~body).float(), 5, 1, 2) == 0
+        error = (found - expected).abs().mean(1, keepdim=True)[inside]
+        # Both signs of slopes to the sides occur, so that a wrong one would show.
+        assert (expected[:, :1][inside] > 0.8).any() and (expected[:, :1][inside] < 0.2).any()
+        assert error.mean() < tolerance and error.median() < tolerance
+        assert ((found == 0) == (expected == 0)).float().mean() > 0.999
 
 
 def test_background_stays_background_when_normals_are_converted() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from model.config import LossConfig
+from model.conventions import Convention
+from model.encoding import normals_from_depth
 from model.losses import (
     depth_losses,
     low_resolution_target,
     normal_map_loss,
     phase1_loss,
+    phase2_loss,
     structural_similarity,
 )
-from model.networks import LowMaps
+from model.networks import FullMaps, LowMaps
+from model.part_crops import crop_parts
 from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution
 from model.samples import Batch
 
@@ -85,6 +90,79 @@ def test_no_person_gives_zero_and_not_nan() -> None:
     target = torch.zeros(1, 2, 16, 16)
     terms = depth_losses(target + 2, target[:, :1], target, target[:, :1] > 0, 512, CONFIG)
     assert terms["depth"].item() == 0.0 and math.isfinite(terms["mask"].item())
+
+
+def test_a_mask_that_is_right_and_certain_costs_nothing() -> None:
+    # A sigmoid over a sigmoid would leave 0.69 on the background and 0.31 on the person.
+    target, person = flat_scene()
+    logit = torch.where(person, 30.0, -30.0)
+    assert depth_losses(target, logit, target, person, 512, CONFIG)["mask"].item() < 1e-6
+
+
+def test_released_networks_learn_the_background_as_depth_beside_the_person() -> None:
+    target, person = flat_scene()
+    # The person 0.4 off; the background 0.5 before its 6 and 0.2 behind its 0.
+    background = torch.tensor([5.5, 0.2]).view(1, 2, 1, 1)
+    depth = torch.where(person, target + 0.4, background).requires_grad_()
+    before = target.clone()
+    terms = depth_losses(
+        depth, torch.zeros(1, 1, 16, 16), target, person, 512, CONFIG, convention="released"
+    )
+    assert set(terms) == {"depth", "consistency", "mask", "background"}
+    assert terms["depth"].item() == pytest.approx(0.85 * 0.5 * 0.4**2, rel=1e-4)
+    expected = 0.85 * 0.5 * (0.5**2 + 0.2**2) / 2
+    assert terms["background"].item() == pytest.approx(expected, rel=1e-4)
+    assert torch.equal(target, before)
+    # Steps lead the background to 6 in front and 0 behind; pixels not scored lead nowhere.
+    terms["background"].backward()
+    assert depth.grad is not None
+    assert (depth.grad[0, 0, 0, 0] < 0) and (depth.grad[0, 1, 0, 0] > 0)
+    assert not depth.grad[:, :, 4:12, 4:12].any()
+    unscored = torch.zeros_like(person)
+    alone = depth_losses(
+        depth, torch.zeros(1, 1, 16, 16), target, person, 512, CONFIG, unscored, "released"
+    )
+    assert alone["background"].item() == 0.0
+
+
+@pytest.mark.parametrize("convention", ["paper", "released"])
+def test_equation_10_does_not_grow_with_the_batch(convention: Convention) -> None:
+    target, person = flat_scene()
+    depth, logit = target + 0.3, torch.full_like(target[:, :1], 0.2)
+
+    def total(count: int) -> float:
+        full, wanted, where = (each.repeat(count, 1, 1, 1) for each in (depth, target, person))
+        maps = FullMaps(full.repeat(1, 3, 1, 1), full, logit.repeat(count, 1, 1, 1))
+        terms = phase2_loss(maps, wanted, where, 512, CONFIG, convention=convention)
+        return sum(float(value) for value in terms.values())
+
+    assert total(3) == pytest.approx(total(1), rel=1e-5)
+
+
+@pytest.mark.parametrize("without", ["depth", "rendered"])
+def test_normal_targets_are_the_rendered_ones_where_a_batch_has_them(
+    scene_batch: Batch, without: str
+) -> None:
+    # Rendered normals that are those of the depth, but for one that is twice as far from grey.
+    encoded = normals_from_depth(scene_batch.depth, 128)
+    if without == "depth":
+        encoded = torch.where(encoded > 0, (encoded + 0.5) / 2, 0.0)
+    batch = dataclasses.replace(scene_batch, normal=encoded)
+    low = LowMaps(
+        normals_from_depth(low_resolution_target(scene_batch.depth), 128),
+        low_resolution_target(scene_batch.depth),
+        torch.zeros(2, 1, 16, 16),
+    )
+    crops = {
+        name: crop_parts(encoded, scene_batch.transforms, name, Resolution(128))
+        for name in PART_NETWORKS
+    }
+    terms = phase1_loss(low, crops, batch, CONFIG)
+    assert terms["part_normal"].item() == pytest.approx(0.0, abs=1e-5)
+    from_depth = phase1_loss(low, crops, scene_batch, CONFIG)
+    assert from_depth["low_normal"].item() == pytest.approx(0.0, abs=1e-6)
+    if without == "depth":
+        assert from_depth["part_normal"].item() > 0.1 and terms["low_normal"].item() > 0.01
 
 
 def test_the_loss_does_not_grow_with_the_batch_and_leaves_targets_alone(

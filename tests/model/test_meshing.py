@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,13 @@ def test_a_sphere_comes_back_closed_with_its_volume_and_outward_faces() -> None:
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * 0.3**3, rel=0.01)
     distances = np.linalg.norm(mesh.vertices - [0, 0, -1], axis=1)
     assert np.abs(distances - 0.3).max() < 1e-5
+
+
+def test_points_are_scaled_about_the_origin_of_the_normalised_frame() -> None:
+    maps = dataclasses.replace(sphere_maps(0.3, 64), point_scale=0.5)
+    # The origin lies one unit before the camera, which a sphere of half the size surrounds.
+    distances = np.linalg.norm(stitch(maps, Camera(64)).vertices - [0, 0, -1], axis=1)
+    assert np.abs(distances - 0.15).max() < 1e-5
 
 
 @pytest.mark.parametrize("pattern", [["110", "110", "001"], ["011", "011", "100"]])

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from dataset.joints import JOINT_INDEX
 from model.part_crops import blend_parts, crop_parts
-from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
+from model.part_fitting import PartTransforms, fit_parts, invert, normalise_joints, stack_transforms
 from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution
 from tests.model.conftest import standing_joints
 
@@ -104,7 +104,9 @@ def dense_blend(
             canvas = torch.zeros(1, 6, size, size)
             canvas[..., top : top + height, left : left + width] = values[:, slot]
             back = functional.affine_grid(
-                transforms.image_to_canonical[:, index], [1, 1, size, size], align_corners=False
+                invert(transforms.canonical_to_image[:, index]),
+                [1, 1, size, size],
+                align_corners=False,
             )
             weight = functional.grid_sample(weight, back, align_corners=False)
             normals += functional.grid_sample(canvas, back, align_corners=False) * weight

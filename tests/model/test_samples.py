@@ -10,6 +10,7 @@ import torch
 
 from dataset.augment import AugmentConfig
 from dataset.shards import ShardError, ShardSet
+from model.encoding import interior, normals_from_depth
 from model.samples import DrawSchedule, ViewDataset, reduce_image
 from tests.scenes import write_person
 from tools.render_dataset import main as render_dataset
@@ -53,6 +54,25 @@ def test_images_are_reduced_by_the_mean_of_blocks() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, 2)
     # (0 + 1 + 4 + 5) / 4 = 2.5, rounded up.
     assert reduce_image(image, 2)[0, 0].tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("mirror", [0.0, 1.0])
+def test_rendered_normals_are_read_and_mirrored_as_the_depth_is(
+    shards: Path, mirror: float
+) -> None:
+    augment = AugmentConfig(colour=1.0, mirror=mirror, background=0.0)
+    data = ViewDataset(shards, "train", 128, augment=augment, seed=0, with_normals=True)
+    batch = data[[(0, 0)]]
+    assert batch.normal is not None
+    expected = normals_from_depth(batch.depth, 128)
+    inside = interior(batch.reliable).expand_as(expected)
+    error = (batch.normal - expected)[inside].abs()
+    assert inside.sum() > 3000 and error.median() < 0.02
+    # With the sign of the slope to the sides turned round they would be this far apart.
+    turned = torch.cat([1 - batch.normal[:, :1], batch.normal[:, 1:]], dim=1)
+    assert (turned - expected)[:, 0][inside[:, 0]].abs().median() > 0.1
+    assert data.view(0).normals is not None
+    assert ViewDataset(shards, "train", 128, augment=None, seed=0)[[(0, 0)]].normal is None
 
 
 def test_a_resolution_the_shards_do_not_have_is_refused(shards: Path) -> None:

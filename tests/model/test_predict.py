@@ -1,0 +1,89 @@
+"""Predictions follow the convention of their checkpoint and say what they left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dataset.joints import JOINT_INDEX
+from model.checkpoint import LoadedModel
+from model.config import ModelConfig, TrainConfig
+from model.conventions import Convention
+from model.encoding import decode_depth, encode_image
+from model.meshing import MINIMUM_THICKNESS
+from model.networks import build_network
+from model.part_fitting import fit_parts, normalise_joints, stack_transforms
+from model.predict import Predictor
+from tests.model.conftest import standing_joints
+
+SIZE = 128
+TINY = ModelConfig(resolution=SIZE, part_width=4, depth_width=4, refiner_width=4)
+
+
+def loaded_model(convention: Convention) -> LoadedModel:
+    config = dataclasses.replace(TINY, convention=convention)
+    network = build_network(config, 0).eval()
+    # Around 2, where either side may be the nearer one.
+    head = network.refiner.head
+    torch.nn.init.normal_(head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    return LoadedModel(network=network, config=TrainConfig(model=config), shards="", state=None)
+
+
+def noise() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("convention", ["paper", "released"])
+def test_the_mask_and_the_scale_are_those_of_the_convention(convention: Convention) -> None:
+    model, image, joints = loaded_model(convention), noise(), standing_joints(SIZE)
+    made = Predictor(model).predict(image, joints)
+    factor, scale = {"paper": (1.0, 1.0), "released": (0.85, 1 / 1.0367394227574303)}[convention]
+    assert made.maps.point_scale == scale and made.left_out == ()
+
+    # By hand: brightness, then contrast about the mean grey, then saturation about the grey.
+    luma = np.array([0.299, 0.587, 0.114])
+    colours = factor * image / 255.0
+    colours = factor * colours + (1 - factor) * (colours @ luma).mean()
+    colours = factor * colours + (1 - factor) * (colours @ luma)[..., None]
+    pixels = torch.from_numpy(colours).float().permute(2, 0, 1)[None]
+    transforms = stack_transforms([fit_parts(normalise_joints(joints, SIZE))])
+    with torch.no_grad():
+        _, full = model.network(encode_image(pixels), transforms)
+    front, back = full.depth[0].numpy()
+    person = front < back if convention == "released" else full.mask_logit[0, 0].numpy() > 0
+    mask = made.maps.mask
+    assert 0 < mask.sum() < mask.size and person[mask].all()
+    distance = decode_depth(full.depth)[0].numpy()
+    assert np.allclose(made.maps.front[mask], distance[0][mask], atol=1e-5)
+    behind = np.maximum(distance[1], distance[0] + MINIMUM_THICKNESS)
+    assert np.allclose(made.maps.back[mask], behind[mask], atol=1e-5)
+    assert not made.maps.front[~mask].any()
+
+
+def test_parts_that_are_left_out_are_named_once_and_nothing_is_nan(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    joints = standing_joints(SIZE)
+    joints[JOINT_INDEX["left_elbow"]] = 0
+    joints[JOINT_INDEX["right_ankle"], :2] = np.nan
+    predictor = Predictor(loaded_model("paper"))
+    with caplog.at_level(logging.WARNING):
+        made = [predictor.predict(noise(), joints) for _ in range(2)]
+    missing = ("left_upper_arm", "left_lower_arm", "right_lower_leg")
+    assert made[0].left_out == made[1].left_out == missing
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        ", ".join(missing)
+    ]
+    for values in (made[0].maps.front, made[0].maps.back, made[0].normal_front):
+        assert np.isfinite(values).all()
+
+
+def test_no_joints_at_all_still_give_a_finite_prediction() -> None:
+    made = Predictor(loaded_model("released")).predict(noise(), np.zeros((31, 3)))
+    assert len(made.left_out) == 12
+    assert np.isfinite(made.maps.front).all() and not made.normal_front.any()
