@@ -222,6 +222,11 @@ def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) ->
 
     if requested is not None:
         return ShardSet(requested)
+    if not loaded.shards:
+        raise UserInputError(
+            f"--shards: expected the shard set to score on, since {checkpoint} was not trained on "
+            "one of this toolkit, got none"
+        )
     if not Path(loaded.shards).is_dir():
         raise UserInputError(
             f"--shards: expected the shard set that {checkpoint} was trained on, "
