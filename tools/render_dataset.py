@@ -234,6 +234,11 @@ def _summary(report: SynthesisReport, scans: Path, out: Path) -> int:
             f"{len(report.without_joints)} scans have no joints beside them, which training "
             f"needs: {_some(report.without_joints)}"
         )
+    if report.skipped_backgrounds:
+        print(
+            f"{len(report.skipped_backgrounds)} background pictures cannot be decoded and were "
+            f"skipped: {_some(report.skipped_backgrounds)}"
+        )
     for doubt, ids in report.doubts.items():
         print(f"{len(ids)} scans: {doubt}: {_some(ids)}")
     for scan_id, reason in report.failed.items():
