@@ -142,9 +142,12 @@ class SurfaceScorer:
         normals = self.renderer.four_sides(scan.body, rotation) if self.config.renders else None
         return Truth(key, scan.surface, normals, scan.inside)
 
-    def views(self, scan: LoadedScan, rotation: NDArray[np.floating]) -> SurfaceViews:
-        """Return what is drawn of the scan itself."""
-        return self._drawn(scan, scan.body, rotation, None)
+    def views(self, scan: LoadedScan, rotation: NDArray[np.floating], truth: Truth) -> SurfaceViews:
+        """Return what is drawn of the scan itself; `truth` saves what it has rendered."""
+        sides = truth.normals
+        if sides is None:
+            sides = self.renderer.four_sides(scan.body, rotation)
+        return SurfaceViews(sides, self._face(scan, scan.body, rotation), None)
 
     def score(
         self,
@@ -167,9 +170,16 @@ class SurfaceScorer:
         rng = sample_rng(config.seed, key.scan_id, key.view, "alignment")
         surface, alignment = aligned(attempt.surface, scan.surface, config.align, rng)
         normals, shown = None, None
-        if config.renders:
-            with self.renderer.loaded(surface, scan.body.framed_from_cm) as body:
-                normals = self.renderer.four_sides(body, rotation)
+        if drawn or config.renders:
+            colours = None
+            if drawn:
+                factor = length_factor(scan.surface, config.scale)
+                colours = heat_colours(factor * scan.surface.distances(surface.vertices))
+            with self.renderer.loaded(surface, scan.body.framed_from_cm, colours) as body:
+                painted = self.renderer.painted_sides(body, rotation)
+                normals = painted.views
+                if drawn:
+                    shown = SurfaceViews(normals, self._face(scan, body, rotation), painted)
         candidate = Candidate(
             method=attempt.method,
             surface=surface,
@@ -178,27 +188,13 @@ class SurfaceScorer:
             seconds=attempt.seconds,
             alignment=alignment,
         )
-        scores = score_sample(candidate, truth, config)
-        if drawn:
-            factor = length_factor(scan.surface, config.scale)
-            heat = heat_colours(factor * scan.surface.distances(surface.vertices))
-            with self.renderer.loaded(surface, scan.body.framed_from_cm, heat) as body:
-                shown = self._drawn(scan, body, rotation, body)
-        return scores, shown, surface
+        return score_sample(candidate, truth, config), shown, surface
 
-    def _drawn(
-        self,
-        scan: LoadedScan,
-        body: LoadedSurface,
-        rotation: NDArray[np.floating],
-        painted: LoadedSurface | None,
-    ) -> SurfaceViews:
+    def _face(
+        self, scan: LoadedScan, body: LoadedSurface, rotation: NDArray[np.floating]
+    ) -> NormalViews:
         height = float(np.ptp(scan.surface.bounds, axis=0)[1])
-        face = self.renderer.close_up(body, rotation, scan.face_cm, FACE_HALF_WIDTH * height)
-        if painted is None:
-            return SurfaceViews(self.renderer.four_sides(body, rotation), face, None)
-        heat = self.renderer.painted_sides(painted, rotation)
-        return SurfaceViews(heat.views, face, heat)
+        return self.renderer.close_up(body, rotation, scan.face_cm, FACE_HALF_WIDTH * height)
 
 
 def highest_part(scan: Surface, share: float = 0.1) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +22,8 @@ from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
 from eval.surfaces import Surface
 from model.meshing import DepthMaps, mesh_in_scan_frame, stitch
 from render.camera import Camera, transform_points
+
+Item = TypeVar("Item")
 
 MEAN_VIEWS = 64
 FIT_VIEWS = 8
@@ -117,7 +120,7 @@ def scan_surface(reader: ShardReader) -> Surface:
     return Surface(vertices * reader.unit_cm, faces.astype(np.int64))
 
 
-def spread(views: Sequence[ViewRef], limit: int) -> list[ViewRef]:
+def spread(views: Sequence[Item], limit: int) -> list[Item]:
     """Return at most `limit` views, evenly spread over the list (so over scans and turns)."""
     if len(views) <= limit:
         return list(views)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.metrics import DEFAULT_METRICS, METRIC_NAMES
 from render.errors import UserInputError
 from tools.cli import EXIT_OK, make_output_folder, new_parser, run_command
 from tools.eval_reports import (
@@ -29,7 +30,6 @@ LOGGER = logging.getLogger(__name__)
 
 LATEST_RUN = Path("runs") / "latest"
 NETWORK_NAME = "2K2K"
-METRICS = ("p2s", "chamfer", "normal", "iou")
 OVERVIEW_ROWS = 3
 
 
@@ -37,8 +37,16 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = new_parser(
         "eval-2k2k",
-        "Reconstruct the test split with a trained network and score it against the scans.",
+        "Reconstruct the test split with a trained network and score it against the scans; or, "
+        "with --pred and --gt, score the meshes of any methods.",
     )
+    _add_shard_flags(parser)
+    _add_mesh_flags(parser)
+    _add_measurement_flags(parser)
+    return parser
+
+
+def _add_shard_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shards", type=Path, help="shard set to score on (default: the one it was trained on)"
     )
@@ -48,9 +56,6 @@ def build_parser() -> argparse.ArgumentParser:
         default=LATEST_RUN,
         metavar="PATH",
         help="checkpoint file or run folder",
-    )
-    parser.add_argument(
-        "--metrics", nargs="+", default=list(METRICS), metavar="NAME", help="what to measure"
     )
     parser.add_argument(
         "--split", choices=("train", "val", "test"), default="test", help="which scans to score"
@@ -64,6 +69,41 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=int, metavar="N", help="score N views, evenly spread")
     parser.add_argument("--views", type=int, nargs="+", metavar="N", help="view numbers to score")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto")
+
+
+def _add_mesh_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pred", type=Path, nargs="+", metavar="DIR", help="meshes of a method, a folder each"
+    )
+    parser.add_argument("--gt", type=Path, metavar="DIR", help="the scans of --pred")
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        metavar="NAME",
+        help="whose meshes --pred are, one for each folder: "
+        "ours, pifu, pifuhd, pamir, icon, icon-512, econ, 2k2k, or of --method-table "
+        "(default: ours, in the frame and unit of the scans)",
+    )
+    parser.add_argument(
+        "--method-table", type=Path, metavar="FILE", help="JSON with further methods"
+    )
+    parser.add_argument(
+        "--frames",
+        type=Path,
+        metavar="FILE",
+        help="JSON with yaw, crop, centre or scale of single predictions",
+    )
+    parser.add_argument("--unit", help="of the scans: m, cm or mm (default: found out)")
+
+
+def _add_measurement_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=list(DEFAULT_METRICS),
+        metavar="NAME",
+        help=f"what to measure: {', '.join(METRIC_NAMES)}",
+    )
     parser.add_argument(
         "--samples", type=int, default=10_000, metavar="N", help="points per surface and direction"
     )
@@ -97,7 +137,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
     parser.add_argument("--dry-run", action="store_true", help="say what would be scored, and stop")
-    return parser
 
 
 def results_folder(requested: Path | None, checkpoint: Path) -> Path:
@@ -237,6 +276,10 @@ def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) ->
 
 def _run(arguments: argparse.Namespace) -> int:
     check_measurement(arguments)
+    if arguments.pred is not None or arguments.gt is not None:
+        from tools.eval_meshes import run_meshes
+
+        return run_meshes(arguments)
     from model.checkpoint import find_checkpoint, load_checkpoint
 
     checkpoint = find_checkpoint(arguments.checkpoint, "--checkpoint")

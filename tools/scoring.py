@@ -17,9 +17,9 @@ from eval.maps import map_depth_error_cm
 from eval.metrics import MAP_METRICS, Measured
 from eval.normal_maps import TwoSidedNormals, normalised_from_cm
 from eval.normals import normal_error_rad, silhouette_iou
+from eval.page import PackedPictures, SampleId, pack_pictures
 from eval.pictures import SamplePictures, SidePictures
 from eval.protocol import SampleKey, SampleScore, ScoreConfig, Truth
-from eval.page import PackedPictures, SampleId, pack_pictures
 from eval.results import Failure, Results, summarise
 from eval.scorer import Attempt, LoadedScan, SurfaceScorer, occlusion_voxels
 from eval.surfaces import Surface
@@ -264,7 +264,7 @@ class Scorer:
         truth = self._surfaces.truth(body.scan, key, rotation)
         painter = None
         if pictured or overview:
-            shown = self._surfaces.views(body.scan, rotation)
+            shown = self._surfaces.views(body.scan, rotation, truth)
             painter = Painter(reader, view, shown, body.to_normalised)
         sides = []
         for name, reconstruct in self._methods.items():
