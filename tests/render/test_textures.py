@@ -18,15 +18,11 @@ from render.readers import read_mesh
 from tests.render.shapes import draw
 
 
-def _png(size: tuple[int, int], mode: str = "L") -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size).save(file, format="PNG", compress_level=1)
-    return file.getvalue()
-
-
 def _claiming(size: tuple[int, int]) -> bytes:
     """Return a PNG of a few bytes whose header tells of another size."""
-    data = _png((1, 1))
+    file = io.BytesIO()
+    Image.new("L", (1, 1)).save(file, format="PNG")
+    data = file.getvalue()
     header = b"IHDR" + struct.pack(">II", *size) + data[24:29]
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
@@ -42,13 +38,19 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_pa
     assert Image.MAX_IMAGE_PIXELS is not None
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_texture_of_100_megapixels_is_reduced_with_a_warning(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
+    file = io.BytesIO()
+    picture = Image.new("L", (10000, 10001), 40)
+    picture.paste(200, (0, 0, 5000, 10001))
+    picture.save(file, format=kind, compress_level=1)
     with caplog.at_level(logging.WARNING):
-        pixels = decode_texture(io.BytesIO(_png((10000, 10001))), "skin.png")
+        pixels = decode_texture(file, "skin")
     assert pixels.shape == (5001, 5000, 3)
-    assert "skin.png: a texture of 10000 x 10001 pixels is reduced to 5000 x 5001" in caplog.text
+    assert (pixels[::999, 2490] == 200).all() and (pixels[::999, 2510] == 40).all()
+    assert "skin: a texture of 10000 x 10001 pixels is reduced to 5000 x 5001" in caplog.text
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
