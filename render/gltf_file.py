@@ -212,17 +212,20 @@ def _base_colour(document: Document, material: int) -> tuple[NDArray[np.float64]
     return np.clip(factor, 0.0, 1.0), shading.get(texture_name, {})
 
 
-def _material(document: Document, index: int) -> Material:
+def _material(document: Document, index: int, pictures: dict[int, NDArray[np.uint8]]) -> Material:
+    """Return a material; `pictures` holds the textures that were decoded for others before."""
     factor, reference = _base_colour(document, index)
     name = "default" if index < 0 else document.json["materials"][index].get("name", str(index))
     texture = None
     if "index" in reference:
-        texture = _texture(document, reference["index"])
+        number = int(reference["index"])
+        if number not in pictures:
+            pictures[number] = _texture(document, number)
+        texture = pictures[number]
         if (factor < 1.0).any():
             linear = linear_from_srgb(np.arange(256) / 255.0)
             tables = srgb_bytes_from_linear(linear[:, None] * factor)
-            for channel in range(3):
-                texture[..., channel] = tables[:, channel][texture[..., channel]]
+            texture = np.stack([tables[texture[..., i], i] for i in range(3)], axis=-1)
     return Material(str(name), srgb_from_linear(factor).astype(np.float64), texture)
 
 
@@ -243,7 +246,8 @@ def _joined(document: Document, parts: list[_Part]) -> ScanArrays:
         if part.colours is not None:
             check_finite(document.path, "vertex colours", part.colours)
     used = sorted({part.material for part in parts})
-    materials = [_material(document, index) for index in used]
+    pictures: dict[int, NDArray[np.uint8]] = {}
+    materials = [_material(document, index, pictures) for index in used]
     places = {index: place for place, index in enumerate(used)}
     counts = [len(part.vertices) for part in parts]
     firsts = np.cumsum([0, *counts[:-1]])

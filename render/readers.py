@@ -94,6 +94,7 @@ def _obj_materials(
     counts = np.bincount(arrays.face_materials + 1, minlength=1)
     used = np.flatnonzero(counts) - 1
     materials = []
+    textures: dict[Path, NDArray[np.uint8]] = {}  # several materials may share one of 200 MB
     for index in used:
         name = arrays.material_names[index] if index >= 0 else ""
         block = blocks.get(name)
@@ -105,10 +106,12 @@ def _obj_materials(
                 LOGGER.warning("%s: material %r is in no MTL file; its faces are grey", path, name)
             materials.append(Material(name or "default", np.full(3, DEFAULT_GREY)))
             continue
-        texture = None if block.texture is None else read_texture(block.texture, path)
-        if texture is not None and not has_uvs:
-            LOGGER.warning("%s: has a texture but no texture coordinates to lay it on", path)
+        if block.texture is not None and block.texture not in textures:
+            textures[block.texture] = read_texture(block.texture, path)
+        texture = None if block.texture is None else textures[block.texture]
         materials.append(Material(name, block.colour, texture))
+    if textures and not has_uvs:
+        LOGGER.warning("%s: has a texture but no texture coordinates to lay it on", path)
     return tuple(materials), np.searchsorted(used, arrays.face_materials)
 
 

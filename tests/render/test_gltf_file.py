@@ -147,6 +147,22 @@ def test_colours_are_linear_in_the_file_and_srgb_in_the_mesh(tmp_path: Path) -> 
     np.testing.assert_array_equal(mesh.vertex_colours[4:6], [[255, 0, 0], [0, 124, 0]])
 
 
+def test_materials_that_share_a_texture_hold_it_once_but_for_their_factor(tmp_path: Path) -> None:
+    scene, binary = _document(TURNED)
+    texture = {"baseColorTexture": {"index": 0}}
+    scene["materials"] = [
+        {"pbrMetallicRoughness": {**texture, "baseColorFactor": [0.5, 0.5, 1, 1]}},
+        {"pbrMetallicRoughness": texture},
+        {"pbrMetallicRoughness": texture},
+    ]
+    primitives = scene["meshes"][0]["primitives"]
+    primitives.append({**primitives[0], "material": 2})
+    dark, first, second = read_mesh(_written(tmp_path, _glb(scene, binary))).materials
+    assert dark.texture is not None and dark.texture[0, 0].tolist() == [188, 137, 0]
+    assert first.texture is not None and first.texture[0, 0].tolist() == [255, 188, 0]
+    assert first.texture is second.texture
+
+
 def test_a_mirrored_node_does_not_turn_the_mesh_inside_out(tmp_path: Path) -> None:
     scene, binary = _document([{"mesh": 0, "matrix": np.diag([-1, 1, 1, 1]).ravel().tolist()}])
     mesh = read_mesh(_written(tmp_path, _glb(scene, binary)))

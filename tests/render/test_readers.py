@@ -39,6 +39,13 @@ def test_an_obj_gives_its_vertices_faces_uvs_and_texture(tmp_path: Path) -> None
     np.testing.assert_array_equal(texture, np.arange(48).reshape(4, 4, 3))
 
 
+def test_materials_that_share_a_texture_hold_it_once(tmp_path: Path) -> None:
+    path = _textured(tmp_path, "newmtl skin\nmap_Kd skin.png\nnewmtl arm\nmap_Kd ./skin.png\n")
+    _write(path, path.read_text() + "usemtl arm\nf 1/3 2/2 3/1\n")
+    first, second = read_mesh(path).materials
+    assert first.texture is not None and first.texture is second.texture
+
+
 @pytest.mark.parametrize("jpeg_name", ["a photo 2.jpg", "-s 1 1 1 photo.jpg", "sub\\photo.jpg"])
 def test_texture_names_may_have_blanks_options_and_backslashes(
     tmp_path: Path, jpeg_name: str
