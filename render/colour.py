@@ -35,6 +35,16 @@ def srgb_bytes_from_linear(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.rint(srgb_from_linear(linear) * 255.0).astype(np.uint8)
 
 
+def tabled_srgb_bytes_from_linear(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return what `srgb_bytes_from_linear` does, through a table: several times as fast.
+
+    The table is fine enough to differ from the formula in rounding alone.
+    """
+    steps = 1 << 14
+    table = srgb_bytes_from_linear((np.arange(steps + 1) / steps) ** 2)
+    return table[np.rint(np.sqrt(np.clip(linear, 0.0, 1.0)) * steps).astype(np.int32)]
+
+
 def jitter_colours(
     image: NDArray[np.uint8], amount: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:

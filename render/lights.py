@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.camera import CAMERA_DISTANCE, Camera
-from render.colour import linear_from_srgb_bytes, srgb_bytes_from_linear
+from render.colour import linear_from_srgb_bytes, tabled_srgb_bytes_from_linear
 from render.gbuffer import SideBuffer, extend_outwards
 
 RigName = Literal["paper", "key", "soft", "none"]
@@ -110,7 +110,7 @@ def shade(
         linear += gloss[reached]
     lit = np.zeros_like(side.albedo)
     part = lit[rows, columns]
-    part[reached] = _encode(linear * np.float32(rig.exposure))
+    part[reached] = tabled_srgb_bytes_from_linear(linear * np.float32(rig.exposure))
     return lit
 
 
@@ -290,10 +290,3 @@ def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
     if not len(rows):
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _encode(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Encode through a table fine enough to differ from the formula in rounding alone."""
-    steps = 1 << 14
-    table = srgb_bytes_from_linear((np.arange(steps + 1) / steps) ** 2)
-    return table[np.rint(np.sqrt(np.clip(linear, 0.0, 1.0)) * steps).astype(np.int32)]

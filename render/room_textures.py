@@ -76,7 +76,10 @@ def rug(rng: np.random.Generator, colour: NDArray[np.float64]) -> NDArray[np.uin
 
 def painting(rng: np.random.Generator) -> NDArray[np.uint8]:
     """A framed abstract picture."""
-    few = rng.uniform(0.1, 0.95, (int(rng.integers(2, 6)), int(rng.integers(2, 6)), 3))
+    few = rng.uniform(0.05, 0.95, (int(rng.integers(2, 6)), int(rng.integers(2, 6)), 3))
+    # Few pictures that people hang are as bright as a rainbow.
+    dull = few.mean(axis=-1, keepdims=True) * rng.uniform(0.6, 1.1, 3)
+    few = dull + rng.uniform(0.1, 0.7) * (few - dull)
     method = cv2.INTER_CUBIC if rng.random() < 0.6 else cv2.INTER_NEAREST
     image = cv2.resize(few, (_SIZE, _SIZE), interpolation=method)
     edge = int(rng.integers(6, 20))
@@ -95,7 +98,8 @@ def books(rng: np.random.Generator) -> NDArray[np.uint8]:
         while left < _SIZE - 12:
             width, height = int(rng.integers(4, 14)), int(rng.integers(34, 56))
             rows = slice(top + shelf - 4 - height, top + shelf - 4)
-            image[rows, left : left + width] = rng.uniform(0.05, 0.8, 3)
+            level, tint = rng.uniform(0.08, 0.8), rng.uniform(-0.45, 0.45, 3)
+            image[rows, left : left + width] = level * (1.0 + tint)
             image[rows, left + width - 1] *= 0.5
             left += width + (int(rng.integers(4, 24)) if rng.random() < 0.08 else 0)
     return _bytes(image)

@@ -9,6 +9,7 @@ from PIL import Image
 from render.backgrounds import BackgroundError, BackgroundSource
 from render.compositing import composite, premultiply, resize_cover_crop
 from render.context import OffscreenContext
+from render.room_light import Surroundings, Window, sunlight
 
 
 def _folder(root: Path) -> Path:
@@ -115,8 +116,64 @@ def test_rooms_depend_on_the_seed_alone_and_fill_the_picture(context: OffscreenC
     assert one.id == again.id != other.id
     for room in (one, other):
         assert room.pixels.shape == (96, 96, 3)
-        assert 40 < room.pixels.mean() < 215
-        assert room.pixels.std() > 8
         # Nothing of the clear colour shows: the room is closed.
         assert (room.pixels.max(axis=-1) > 0).mean() > 0.999
-    assert np.abs(one.pixels.astype(int) - other.pixels).mean() > 5
+
+
+def test_fifty_rooms_look_different_side_by_side(context: OffscreenContext) -> None:
+    with BackgroundSource(None, context) as source:
+        rooms = [source.draw(np.random.default_rng(seed), 32).pixels for seed in range(50)]
+    pictures = np.stack(rooms).astype(float)
+    means, spreads = pictures.mean(axis=(1, 2, 3)), pictures.std(axis=(1, 2, 3))
+    assert 30 < means.min() and means.max() < 190 and np.ptp(means) > 50
+    assert spreads.min() > 8
+    apart = np.abs(pictures[:, None] - pictures[None]).mean(axis=(2, 3, 4))
+    pairs = apart[np.triu_indices(50, 1)]
+    assert pairs.mean() > 40.0 and pairs.min() > 12.0
+
+
+def test_sun_falls_through_the_window_and_not_through_furniture() -> None:
+    # The window is in the wall z = -2; the sun comes through it and down.
+    half, up = np.array([0.5, 0.0, 0.0]), np.array([0.0, 0.5, 0.0])
+    window = Window(np.array([0.0, 1.5, -2.0]), half, up, np.array([0.0, 0.0, 1.0]))
+    x, z = np.meshgrid(np.linspace(-1.9, 1.9, 77), np.linspace(-1.9, 6.0, 159))
+    floor = np.stack([x, np.zeros_like(x), z], axis=-1).astype(np.float32)
+    upwards = np.zeros_like(floor)
+    upwards[..., 1] = 1.0
+    size, lamps = np.array([2.0, 3.0, 8.0]), np.zeros((0, 3))
+    empty = Surroundings(size, window, lamps, np.zeros((0, 2, 3)))
+    lit = sunlight(floor, upwards, empty, np.random.default_rng(0)) > 0.0
+    # A window of 1 m x 1 m throws a patch of 1 m across, as long as the sun stands low.
+    assert lit.any() and np.ptp(x[lit.any(axis=0)[None] & lit]) > 0.9
+    assert max(np.ptp(row_x) for row_x in (x[0][row] for row in lit) if row_x.size) <= 1.0
+    assert not lit[z < -1.9 + 0.5].any()
+    shade = Surroundings(size, window, lamps, np.array([[[-2.0, 0.1, -1.9], [2.0, 3.0, -1.8]]]))
+    assert not sunlight(floor, upwards, shade, np.random.default_rng(0)).any()
+    assert not sunlight(floor, -upwards, empty, np.random.default_rng(0)).any()
+
+
+def test_jitter_changes_colours_as_much_as_asked(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "images")
+    plain = BackgroundSource(root).draw(np.random.default_rng(4), 24)
+    strengths = []
+    for amount in (0.1, 1.0):
+        drawn = [
+            BackgroundSource(root, jitter=amount).draw(np.random.default_rng(4), 24)
+            for _ in range(2)
+        ]
+        np.testing.assert_array_equal(drawn[0].pixels, drawn[1].pixels)
+        assert drawn[0].id == plain.id
+        strengths.append(np.abs(drawn[0].pixels.astype(int) - plain.pixels).mean())
+    assert 0 < strengths[0] < 0.3 * strengths[1]
+
+
+def test_a_layout_of_category_folders_is_drawn_from_evenly(tmp_path: Path) -> None:
+    for number in range(67):
+        folder = tmp_path / "Images" / f"category_{number:02d}"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (9, 8), (number, 0, 0)).save(folder / "a.png")
+        (folder / "annotation.xml").write_text("<a/>")
+    source = BackgroundSource(tmp_path)
+    drawn = [source.draw(np.random.default_rng(seed), 8) for seed in range(300)]
+    assert len({background.id for background in drawn}) > 60
+    assert all((b.pixels == [int(b.id.split("_")[1][:2]), 0, 0]).all() for b in drawn)
