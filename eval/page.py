@@ -32,6 +32,7 @@ from eval.results import (
     paired_comparisons,
     worst_first,
 )
+from eval.statistics import FEWEST_TESTED
 from eval.tables import format_value, heading, headline_columns, scored_views
 
 CELL = 256
@@ -97,6 +98,7 @@ def render_html(
     environment.filters["heading"] = heading
     environment.globals["format_value"] = format_value
     samples = _samples_for_page(results, pictures)
+    shown = {column.key for column in headline_columns(results)}
     return environment.get_template("report.html").render(
         title=title,
         results=results,
@@ -108,8 +110,9 @@ def render_html(
         best=best_methods(results),
         counts={method.method: scored_views(results, method.method) for method in results.methods},
         groups=grouped_scores(results),
-        tests=paired_comparisons(results),
-        against=against,
+        tests=[entry for entry in paired_comparisons(results) if entry.column in shown],
+        against=[entry for entry in against if entry.column in shown],
+        fewest_tested=FEWEST_TESTED,
         significant=SIGNIFICANT,
         distributions=[_distribution(results, column) for column in headline_columns(results)],
         samples=samples,

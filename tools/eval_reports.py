@@ -130,7 +130,7 @@ def _print_comparisons(compared: tuple[Comparison, ...], against: Path) -> None:
         print(f"Against {against}: no view is in both")
     for entry in compared:
         test = entry.test
-        chance = "one subject" if test.p_value is None else f"p = {test.p_value:.3g}"
+        chance = "too few for a p value" if test.p_value is None else f"p = {test.p_value:.3g}"
         print(
             f"{entry.first} minus {entry.second}, {entry.column}: {test.difference:+.4f} "
             f"({chance}, {test.subjects} subjects)"
