@@ -13,5 +13,6 @@ LAYOUT = Layout(
     meshes=(Meshes(path=r"(?P<id>[^/]+)/[^/]+\.obj"),),
     textures=(LONE,),
     unit="cm",
+    facing_known=False,
     marks=None,
 )

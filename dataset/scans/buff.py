@@ -1,7 +1,7 @@
 """BUFF: sequences of scans in millimetres with coloured vertices.
 
-Sources: users' readers; facing from CAPE's parameters of the same frames is not known to be in
-a copy, so +z is taken.
+Sources: users' readers. People face anywhere: CAPE has parameters of the same frames, which say
+where, if they are put beside the scans (then --layout has to say that it is BUFF).
 """
 
 from __future__ import annotations
@@ -16,5 +16,8 @@ LAYOUT = Layout(
     meshes=(Meshes(path=rf"{_SEQUENCE}/(?P=sequence)\.(?P<frame>\d+)\.ply"),),
     scan_id="{subject}/{sequence}/{frame}",
     subject="{subject}",
+    body=(rf"{_SEQUENCE}/(?P=sequence)\.(?P<frame>\d+)\.npz",),
+    body_kind="smpl arrays",
     unit="mm",
+    facing_known=False,
 )

@@ -45,4 +45,5 @@ LAYOUT = Layout(
     scan_id="{subject}/{sequence}/{frame}",
     subject="{subject}",
     unit="m",
+    facing_known=False,
 )

@@ -1,15 +1,18 @@
 """Layout "generic": any folder tree with OBJ, PLY, GLB or glTF files, one scan each.
 
-The unit (metres, centimetres or millimetres) is guessed from the height; y is up and the
-person faces +z. Joints are read from `<stem>.joints.json` beside the mesh, or from
-`joints.json` where the folder holds one mesh only.
+The unit (metres, centimetres or millimetres) is guessed from the height; y is up, or z where a
+scan is clearly longer along z, and the person faces +z (of a z-up file -y). Joints are read from
+`<stem>.joints.json` beside the mesh, or from `joints.json` where the folder holds one mesh only.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dataset.scans.scan import Scan, folder_tree, mesh_files, safe_ids
+from dataset.scans.scan import Scan, Stance, folder_tree, mesh_files, safe_ids
+
+GLTF_SUFFIXES = (".glb", ".gltf")
+"""Files whose format says that y is up."""
 
 JOINTS_SUFFIX = ".joints.json"
 JOINTS_NAME = "joints.json"
@@ -34,6 +37,7 @@ def find(root: Path) -> list[Scan]:
             scan_id=ids[names[mesh]],
             subject=ids[names[mesh]],
             mesh_path=mesh,
+            stance=Stance(up="+y" if mesh.suffix.lower() in GLTF_SUFFIXES else None),
             joints_path=joints,
         )
         for mesh, joints in meshes

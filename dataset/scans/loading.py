@@ -122,7 +122,8 @@ def used_vertices(mesh: Mesh) -> NDArray[np.float64]:
 
 
 def _needs_body(scan: Scan) -> bool:
-    return scan.stance.yaw_deg is None or scan.body.joints == "smplx"
+    unit_unknown = scan.unit_cm is None and scan.stance.unit_rule == "height"
+    return scan.stance.yaw_deg is None or unit_unknown or scan.body.joints == "smplx"
 
 
 def _body_facts(scan: Scan) -> tuple[BodyFacts | None, list[str]]:

@@ -14,5 +14,6 @@ LAYOUT = Layout(
     meshes=(Meshes(path=r"obj/(?P<id>\d+_\d+)/(?P=id)\.obj"),),
     textures=("../../tex/{id}.jpg", "../../tex/{id}.png"),
     unit_rule="size or height",
+    facing_known=False,
     left_out=(r"(obj_all|raw)/.*",),
 )

@@ -16,5 +16,6 @@ LAYOUT = Layout(
     ),
     textures=(LONE,),
     up=None,
+    facing_known=False,
     marks=None,
 )

@@ -74,6 +74,16 @@ def test_numbered_folders_alone_are_no_thuman2(tmp_path: Path) -> None:
     assert find_scans(tmp_path, "thuman2")[0].stance.yaw_deg is None
 
 
+def test_a_scan_of_any_folder_that_stands_on_its_z_axis_is_set_upright(tmp_path: Path) -> None:
+    write_obj(tmp_path / "a.obj", points(100.0, Z_UP))
+    write_obj(tmp_path / "b.obj", points(100.0))
+    lying, standing = (load_scan(scan) for scan in find_scans(tmp_path))
+    for scan in (lying, standing):
+        assert_stands(scan)
+    assert "up taken for +z, from the extent" in lying.notes
+    assert standing.notes == ("one unit taken for 1 cm, from its height",)
+
+
 def test_what_was_looked_for_is_said_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="found none; tried renderpeople: rp_NAME.*humman: "):
         find_scans(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dataset.scans import LoadedScan, Scan, find_scans, load_scan
+from dataset.scans.loading import FACING_UNKNOWN
 from render.errors import ScanError
 from tests.dataset.scan_trees import (
     ABOUT_Y,
@@ -201,7 +202,16 @@ def test_buff_is_in_millimetres_with_or_without_a_sequences_folder(tmp_path: Pat
     assert list(scans) == ["00032__shortlong_hips__000010", "03223__shortshort_hips__000012"]
     for scan in scans.values():
         assert_stands(scan)
-    assert scans["00032__shortlong_hips__000010"].scan.subject == "00032"
+    hips = scans["00032__shortlong_hips__000010"]
+    assert hips.scan.subject == "00032" and hips.doubts == (FACING_UNKNOWN,)
+
+
+def test_buff_faces_as_the_parameters_of_cape_say_where_they_are_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "00032" / "shortlong_hips" / "shortlong_hips.000010.ply"
+    write_ply(path, points(1000.0, ABOUT_Y[90]))
+    np.savez(path.with_suffix(".npz"), pose=np.array([0.0, np.pi / 2, *([0.0] * 70)]))
+    (scan,) = loaded(tmp_path, "buff").values()
+    assert_stands(scan)
 
 
 def smpl_vertices(axes: np.ndarray, unit: float = 1.0) -> np.ndarray:
