@@ -172,7 +172,9 @@ def bench_memory(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, 
     rows = []
     for resolution in scale.memory:
         costs = {
-            parts: measure(_spec(arguments, _paper(resolution, scale.width, parts)))
+            parts: measure(
+                replace(_spec(arguments, _paper(resolution, scale.width, parts)), repeats=1)
+            )
             for parts in ("parts", "whole")
         }
         shares = {
