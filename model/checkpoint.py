@@ -74,7 +74,7 @@ class LoadedModel:
     Attributes:
         network: with its weights, in evaluation mode, on the processor.
         config: of the training run; `config.model` describes the network.
-        shards: the shard set it was trained on, as given then.
+        shards: the shard set it was trained on, as given then; "" of imported weights.
         state: where the run stands; None in finished models.
     """
 
