@@ -20,4 +20,5 @@ LAYOUT = Layout(
     body_kind="smpl arrays",
     unit="mm",
     facing_known=False,
+    has_fragments=True,
 )

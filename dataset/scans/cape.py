@@ -23,4 +23,5 @@ LAYOUT = Layout(
     body=(_NPZ,),
     body_kind="smpl arrays",
     facing_known=False,
+    has_fragments=True,
 )

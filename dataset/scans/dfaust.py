@@ -46,4 +46,5 @@ LAYOUT = Layout(
     subject="{subject}",
     unit="m",
     facing_known=False,
+    has_fragments=True,
 )

@@ -60,6 +60,7 @@ class Layout:
         unit_rule: see `Stance`.
         up: axis of the file that points up; None: found from the extent.
         facing_known: whether everybody faces +z once up is +y; else the parameters say it.
+        has_fragments: whether pieces that float around people are to be left out.
         facts: packaged manifests with what is known of single scans.
         left_out: patterns of meshes that belong to the set and are no scans, beside those of
             fitted bodies.
@@ -80,6 +81,7 @@ class Layout:
     unit_rule: UnitRule = "size"
     up: str | None = "+y"
     facing_known: bool = True
+    has_fragments: bool = False
     facts: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     marks: str | None = ""
@@ -234,6 +236,7 @@ def _scan(layout: Layout, root: Path, scan_id: str, files: _Files) -> Scan:
         mesh_kind=meshes.kind,
         item=chosen.groups.get("item", ""),
         texture_path=texture,
+        has_fragments=layout.has_fragments,
         unit_cm=None if unit is None else CM_PER_UNIT[unit],
         stance=Stance(
             up=layout.up,

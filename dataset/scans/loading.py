@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dataset.body_model import LARGEST_MISFIT_CM, Body, misfit_cm, pose_body
 from dataset.scans.bodies import READERS, BodyFacts
+from dataset.scans.fragments import without_fragments
 from dataset.scans.frames import facing_rotation, guessed_up, levelled, turn, upright
 from dataset.scans.meshes import read_scan_mesh
 from dataset.scans.scan import CM_PER_UNIT, Scan
@@ -64,6 +65,9 @@ def load_scan(scan: Scan) -> LoadedScan:
         raise ScanError(scan.problem)
     mesh = read_scan_mesh(scan)
     facts, notes = _body_facts(scan)
+    if scan.has_fragments:
+        mesh, count = without_fragments(mesh)
+        notes += [f"{count} small pieces float around the person and are left out"] * bool(count)
     rotation, more = _rotation(scan, mesh, facts)
     notes += more
     if not np.array_equal(rotation, np.eye(3)):

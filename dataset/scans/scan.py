@@ -79,6 +79,7 @@ class Scan:
         mesh_kind: how the mesh is read, a name of `dataset.scans.meshes.READERS`.
         item: which mesh, where the file holds many.
         texture_path: picture to lay on instead of what the OBJ file names, or None.
+        has_fragments: whether pieces that float around the person are to be left out.
         unit_cm: length of one unit of the mesh, centimetres; None: found as `stance` says.
         stance: how the person stands in the mesh file.
         body: where the body parameters are.
@@ -94,6 +95,7 @@ class Scan:
     mesh_kind: str = "file"
     item: str = ""
     texture_path: Path | None = None
+    has_fragments: bool = False
     unit_cm: float | None = None
     stance: Stance = Stance()
     body: BodySource = BodySource()

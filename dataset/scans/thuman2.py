@@ -18,6 +18,7 @@ LAYOUT = Layout(
     joints=(r"Joint3D/THuman2/(?P<id>\d{4})\.json",),
     unit_rule="height",
     facing_known=False,
+    has_fragments=True,
     facts=("thuman2.csv",),
     marks=r"\d{4}/(material0\.(jpeg|jpg|mtl)|smplx_param\.pkl)",
 )

@@ -194,6 +194,18 @@ def test_manifests_of_other_kinds_or_that_are_missing_are_named(tmp_path: Path) 
         read_manifest(tmp_path / "m.csv")
 
 
+def test_the_manifests_of_the_documentation_can_be_read_and_all_layouts_are_in_it(
+    tmp_path: Path,
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scan_sets.md").read_text()
+    csv, yaml = (
+        read_manifest(put(tmp_path / f"m.{kind}", text.split(f"```{kind}\n")[1].split("```")[0]))
+        for kind in ("csv", "yaml")
+    )
+    assert csv == yaml and csv["0012"].yaw_deg == -90.0
+    assert all(f"| `{name}` |" in text for name in LAYOUT_NAMES)
+
+
 def test_packaged_lists_are_the_public_ones() -> None:
     folder = Path(str(files("dataset.scans"))) / "data"
     split = {name: facts.split for name, facts in read_manifest(folder / "thuman2.csv").items()}

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dataset.scans import LoadedScan, Scan, find_scans, load_scan
+from dataset.scans import LoadedScan, Scan, find_scans, load_scan, used_vertices
+from dataset.scans.fragments import without_fragments
 from dataset.scans.loading import FACING_UNKNOWN
 from render.errors import ScanError
+from render.mesh import Mesh
 from tests.dataset.scan_trees import (
     ABOUT_Y,
     Y_DOWN,
@@ -25,6 +27,7 @@ from tests.dataset.scan_trees import (
     write_ply,
 )
 from tests.dataset.smplx_models import parameters, write_pickle
+from tests.scenes import body, ellipsoid
 
 
 def found(root: Path, layout: str = "auto") -> dict[str, Scan]:
@@ -220,19 +223,13 @@ def smpl_vertices(axes: np.ndarray, unit: float = 1.0) -> np.ndarray:
     return np.concatenate([small, np.zeros((6890 - len(small), 3))])
 
 
-def person_faces() -> np.ndarray:
-    from tests.scenes import body
-
-    return body(4)[2]
-
-
 def test_cape_frames_are_registrations_or_raw_scans_and_face_as_their_pose(
     tmp_path: Path,
 ) -> None:
     sequence = tmp_path / "sequences" / "00127" / "shortlong_hips"
     sequence.mkdir(parents=True)
     (tmp_path / "misc").mkdir()
-    np.save(tmp_path / "misc" / "smpl_tris.npy", person_faces().astype(np.uint32))
+    np.save(tmp_path / "misc" / "smpl_tris.npy", body(4)[2].astype(np.uint32))
     pose = np.zeros(72)
     pose[1] = np.pi / 2
     for frame in ("000002", "000003"):
@@ -261,7 +258,7 @@ def test_dfaust_frames_come_from_hdf5_or_as_scans(tmp_path: Path) -> None:
     frames = np.stack([smpl_vertices(ABOUT_Y[0]), smpl_vertices(ABOUT_Y[0]) * 1.1], axis=2)
     with h5py.File(tmp_path / "registrations_f.hdf5", "w") as file:
         file["50004_running_on_spot_bugfix"] = frames
-        file["faces"] = person_faces()
+        file["faces"] = body(4)[2]
     write_ply(tmp_path / "50002" / "hips" / "hips.000001.ply", points())
     scans = loaded(tmp_path)
     assert list(scans) == [
@@ -283,8 +280,8 @@ def test_humbi_takes_up_from_its_cameras_and_scale_and_facing_from_its_bodies(
 ) -> None:
     tilt = Rotation.from_euler("x", 20, degrees=True).as_matrix()  # the rig is no axis of the file
     axes = tilt @ Y_DOWN @ ABOUT_Y[90]
-    body = tmp_path / "Body_1_80" / "subject_3" / "body"
-    frame = body / "00000001"
+    rig = tmp_path / "Body_1_80" / "subject_3" / "body"
+    frame = rig / "00000001"
     (frame / "reconstruction").mkdir(parents=True)
     np.savetxt(frame / "reconstruction" / "smpl_vertex.txt", smpl_vertices(axes, 2.5))
     pose = Rotation.from_matrix(axes).as_rotvec()
@@ -295,7 +292,7 @@ def test_humbi_takes_up_from_its_cameras_and_scale_and_facing_from_its_bodies(
         ring = Rotation.from_euler("YX", [90 * number, 15], degrees=True).as_matrix()
         rows = ring.T @ tilt.T
         blocks += [f"0 {number}", "0 0 0", *("%.8f %.8f %.8f" % tuple(row) for row in rows)]
-    (body / "extrinsic.txt").write_text("\n".join(blocks) + "\n")
+    (rig / "extrinsic.txt").write_text("\n".join(blocks) + "\n")
     write_picture(frame / "appearance" / "median_map.png", 50)
     write_obj(tmp_path / "model" / "text_uv_coor_smpl.obj", points(), "mtllib gone.mtl\nusemtl a")
     scan = loaded(tmp_path)["subject_3__00000001"]
@@ -335,3 +332,20 @@ def test_axyz_and_twindom_are_asked_for_and_take_the_only_picture(tmp_path: Path
     assert_stands(scans["b"])
     assert "up taken for +z, from the extent" in scans["b"].notes
     assert [scan.scan_id for scan in find_scans(tmp_path)] == ["Anna_Walking__mesh", "b__scan"]
+
+
+def test_small_pieces_that_float_around_the_person_are_left_out(tmp_path: Path) -> None:
+    # A sphere of many faces, a pair of glasses 2 cm before it, and two left-overs far away.
+    vertices, _, faces = ellipsoid((0.0, 1.0, 0.0), (0.4, 0.9, 0.4), 16)
+    corner = np.array([[0.0, 0, 0], [0.02, 0, 0], [0, 0.02, 0]])
+    pieces = [corner + place for place in ((0.0, 1.0, 0.42), (1.0, 1.0, 0.0), (0.0, 2.4, 0.0))]
+    places = np.concatenate([vertices, *pieces])
+    extra = len(vertices) + np.arange(9).reshape(3, 3)
+    mesh, count = without_fragments(Mesh.from_arrays(places, np.concatenate([faces, extra])))
+    assert count == 2 and len(mesh.faces) == len(faces) + 1
+    assert used_vertices(mesh).max(axis=0) == pytest.approx([0.4, 1.9, 0.42], abs=0.03)
+    corners = np.arange(3 * (len(faces) + 3)).reshape(-1, 3)
+    whole, count = without_fragments(Mesh.from_arrays(vertices, faces))
+    assert count == 0 and len(whole.faces) == len(faces)
+    soup = Mesh.from_arrays(places[np.concatenate([faces, extra])].reshape(-1, 3), corners)
+    assert without_fragments(soup)[1] == 0
