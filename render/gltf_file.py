@@ -47,7 +47,7 @@ class _Part:
     material: int
 
 
-def read_gltf(path: Path, data: bytes) -> ScanArrays:
+def read_gltf(path: Path, data: bytes, texture: Path | None) -> ScanArrays:
     """Read the content of a GLB or glTF file; files it names lie in the folder of `path`.
 
     All triangles of the scene are one mesh; points and lines are left out. Base colours and
@@ -55,8 +55,11 @@ def read_gltf(path: Path, data: bytes) -> ScanArrays:
     texture. Where a primitive has a texture its vertex colours are left out.
 
     Raises:
-        ScanError: it is not such a file, or needs an extension that is not read.
+        ScanError: it is not such a file, needs an extension that is not read, or a texture is
+            given: its own are laid on by its materials.
     """
+    if texture is not None:
+        raise ScanError(f"{path}: expected an OBJ or PLY file to lay {texture.name} on, got glTF")
     try:
         document = Document(path, data)
         _check_extensions(document)

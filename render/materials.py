@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from render.errors import ScanError
-from render.mesh import DEFAULT_GREY
+from render.mesh import DEFAULT_GREY, Material
 
 LOGGER = logging.getLogger(__name__)
 
@@ -102,6 +102,22 @@ def read_texture(path: Path, named_in: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise ScanError(f"{named_in}: expected the texture {path}, found no such file")
     return decode_texture(path, str(path))
+
+
+def given_material(texture: Path, path: Path, has_uvs: bool) -> Material:
+    """Return the material of a scan whose texture is given instead of named in its file.
+
+    Args:
+        texture: the picture.
+        path: the scan.
+        has_uvs: whether the scan has texture coordinates.
+
+    Raises:
+        ScanError: it has none, or the picture cannot be used.
+    """
+    if not has_uvs:
+        raise ScanError(f"{path}: expected texture coordinates to lay {texture.name} on, got none")
+    return Material(texture.stem, np.full(3, DEFAULT_GREY), read_texture(texture, path))
 
 
 def decode_texture(source: Path | BinaryIO, name: str) -> NDArray[np.uint8]:

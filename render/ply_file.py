@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import ScanError
-from render.materials import inside, read_texture
+from render.materials import given_material, inside, read_texture
 from render.mesh import DEFAULT_GREY, Material
 from render.obj_faces import fans
 from render.ply_records import Column, read_header, read_records
@@ -23,25 +23,26 @@ _COLOUR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "dif
 _FACE_NAMES = ("vertex_indices", "vertex_index")
 
 
-def read_ply(path: Path, data: bytes) -> ScanArrays:
+def read_ply(path: Path, data: bytes, texture: Path | None) -> ScanArrays:
     """Read the content of a PLY file; its textures lie in the folder of `path`.
 
     Texture coordinates are those of corners (lists called texcoord) where there are any, else
     of vertices (s and t, or u and v); both have their origin at the bottom left. The lines
-    "comment TextureFile NAME" name the textures, which texnumber of a face counts from 0.
+    "comment TextureFile NAME" name the textures, which texnumber of a face counts from 0. A
+    given texture is laid on all faces instead; a scan with vertex colours may lack coordinates.
 
     Raises:
         ScanError: it is not a PLY file, ends too early, or names a texture that is unusable.
     """
     try:
-        return _scan(path, data)
+        return _scan(path, data, texture)
     except ScanError:
         raise
     except (ValueError, OverflowError) as error:
         raise ScanError(f"{path}: {error}") from error
 
 
-def _scan(path: Path, data: bytes) -> ScanArrays:
+def _scan(path: Path, data: bytes, texture: Path | None) -> ScanArrays:
     header = read_header(data)
     records = read_records(data, header)
     vertex, face = records.get("vertex", {}), records.get("face", {})
@@ -53,21 +54,26 @@ def _scan(path: Path, data: bytes) -> ScanArrays:
         raise ValueError("expected a mesh with faces, got none")
     triangles, polygons = _triangles(corners)
     uvs, uv_faces = _uvs(path, vertex, face, corners, triangles)
+    colours = _colours(path, vertex)
     names = [
         comment.partition(" ")[2].strip()
         for comment in header.comments
         if comment.lower().startswith("texturefile ")
     ]
-    if names and uvs is None:
-        LOGGER.warning("%s: has a texture but no texture coordinates to lay it on", path)
-    materials, choices = _materials(path, names, face.get("texnumber"), len(corners.counts))
+    materials: tuple[Material, ...]
+    if texture is None or (uvs is None and colours is not None):
+        if names and uvs is None:
+            LOGGER.warning("%s: has a texture but no texture coordinates to lay it on", path)
+        materials, choices = _materials(path, names, face.get("texnumber"), len(corners.counts))
+    else:
+        materials, choices = (given_material(texture, path, uvs is not None),), None
     return ScanArrays(
         vertices=vertices,
         faces=corners.values[triangles].astype(np.int64),
         uvs=uvs,
         uv_faces=uv_faces,
         vertex_normals=_table(vertex, ("nx", "ny", "nz")),
-        vertex_colours=_colours(path, vertex),
+        vertex_colours=colours,
         materials=materials,
         face_materials=None if choices is None else choices[polygons],
     )

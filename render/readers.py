@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from render.errors import ScanError
 from render.gltf_file import read_gltf
-from render.materials import MaterialLines, inside, read_mtl, read_texture
+from render.materials import MaterialLines, given_material, inside, read_mtl, read_texture
 from render.mesh import DEFAULT_GREY, Material, Mesh, sums_at_vertices
 from render.obj_text import ObjArrays, parse_obj
 from render.ply_file import read_ply
@@ -30,7 +30,7 @@ def read_mesh(path: Path, texture: Path | None = None) -> Mesh:
         path: an OBJ file (several materials, textures of map_Kd, vertex colours), a PLY file
             (ASCII or binary; vertex colours, or a texture by vertex or by corner), or a GLB or
             glTF file (base colours, textures and vertex colours of all its triangles).
-        texture: picture to lay on an OBJ file; its MTL files are then not read.
+        texture: picture to lay on an OBJ or PLY file instead of those that it names.
 
     Raises:
         ScanError: the file is missing or of another kind, has no faces, holds NaN or
@@ -46,11 +46,10 @@ def read_mesh(path: Path, texture: Path | None = None) -> Mesh:
         raise ScanError(f"{path}: expected a readable file, got: {error.strerror}") from error
     if not data:
         raise ScanError(f"{path}: expected a mesh, got an empty file")
-    arrays = read(path, data) if texture is None else _read_obj(path, data, texture)
-    return checked_mesh(path, arrays)
+    return checked_mesh(path, read(path, data, texture))
 
 
-def _read_obj(path: Path, data: bytes, texture: Path | None = None) -> ScanArrays:
+def _read_obj(path: Path, data: bytes, texture: Path | None) -> ScanArrays:
     try:
         arrays = parse_obj(data)
     except ValueError as error:
@@ -62,10 +61,12 @@ def _read_obj(path: Path, data: bytes, texture: Path | None = None) -> ScanArray
         check_range(path, "texture coordinate", np.maximum(uv_faces, 0), len(uvs))
         uv_faces = np.where(uv_faces == -1, len(uvs), uv_faces)
         uvs = np.concatenate([uvs, np.zeros((1, 2))])
+    materials: tuple[Material, ...]
+    face_materials: NDArray[np.int64] | None
     if texture is None:
         materials, face_materials = _obj_materials(path, arrays, has_uvs)
     else:
-        materials, face_materials = _one_material(path, texture, len(arrays.faces), has_uvs)
+        materials, face_materials = (given_material(texture, path, has_uvs),), None
     return ScanArrays(
         vertices=arrays.vertices,
         faces=arrays.faces,
@@ -115,15 +116,6 @@ def _obj_materials(
     return tuple(materials), np.searchsorted(used, arrays.face_materials)
 
 
-def _one_material(
-    path: Path, texture: Path, face_count: int, has_uvs: bool
-) -> tuple[tuple[Material, ...], NDArray[np.int64]]:
-    if not has_uvs:
-        raise ScanError(f"{path}: expected texture coordinates to lay {texture.name} on, got none")
-    material = Material(texture.stem, np.full(3, DEFAULT_GREY), read_texture(texture, path))
-    return (material,), np.zeros(face_count, dtype=np.int64)
-
-
 def _mean_normals(path: Path, arrays: ObjArrays) -> NDArray[np.float64] | None:
     """Return per-vertex sums of the corner normals, or None where the file has none."""
     normal_faces = arrays.normal_faces.ravel()
@@ -135,7 +127,7 @@ def _mean_normals(path: Path, arrays: ObjArrays) -> NDArray[np.float64] | None:
     return sums_at_vertices(arrays.faces.ravel(), corner_normals, len(arrays.vertices))
 
 
-_READERS: dict[str, Callable[[Path, bytes], ScanArrays]] = {
+_READERS: dict[str, Callable[[Path, bytes, Path | None], ScanArrays]] = {
     ".obj": _read_obj,
     ".ply": read_ply,
     ".glb": read_gltf,
