@@ -129,7 +129,7 @@ def _check_parts(run: Run) -> None:
     if lacking:
         run.progress.message(
             f"warning: {lacking} of {len(present)} training views lack body parts, since joints "
-            "are missing or coincide"
+            "are missing, coincide or lie outside the image"
         )
 
 
