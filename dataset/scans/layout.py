@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -211,8 +212,10 @@ class _Textures:
 def _is_stub(path: Path) -> bool:
     """Whether a picture is too small to be a texture; a damaged one is left to its reader."""
     try:
-        with Image.open(path) as picture:
-            return max(picture.size) <= STUB_PX
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                return max(picture.size) <= STUB_PX
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
 

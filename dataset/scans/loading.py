@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.body_model import LARGEST_MISFIT_CM, Body, misfit_cm, pose_body
+from dataset.body_model import LARGEST_MISFIT_CM, misfit_cm, pose_body
 from dataset.scans.bodies import READERS, BodyFacts
 from dataset.scans.fragments import without_fragments
 from dataset.scans.frames import facing_rotation, guessed_up, levelled, turn, upright
@@ -194,30 +194,29 @@ def _fitted_body(
     Raises:
         ScanError: it does not, and the scan cannot do without.
     """
-    if facts is None or facts.parameters is None:
+    if facts is None or facts.parameters is None or scan.body.path is None:
         return None, []
-    parameters, models = facts.parameters, scan.body.models
-    points = used_vertices(mesh)
+    parameters, models, points = facts.parameters, scan.body.models, used_vertices(mesh)
+    joints = None
     if models is None:
-        body = Body(vertices=np.zeros((1, 3)), joints=np.zeros((0, 3)))
+        origin = parameters.to_scan(np.zeros((1, 3)), unit_cm)[0] @ rotation.T
         middle = (points.min(axis=0) + points.max(axis=0)) / 2.0
-        origin = parameters.to_scan(body.vertices, unit_cm)[0] @ rotation.T
         distance, limit = float(np.linalg.norm(origin - middle)) * unit_cm, FARTHEST_CM
     else:
         body = pose_body(parameters, models)
         placed = parameters.to_scan(body.vertices, unit_cm) @ rotation.T
         distance, limit = misfit_cm(placed, points, unit_cm), LARGEST_MISFIT_CM
-    misfit = f"the body of {scan.body.path} is {distance:.3g} cm from the scan"
-    if distance > limit:
-        if _needs_body(scan):
-            raise ScanError(
-                f"{scan.body.path}: expected a body at most {limit:g} cm from its scan, got "
-                f"{distance:.3g} cm (a manifest can say parameters = ignore, and yaw_deg)"
-            )
-        return None, [f"{BODY_UNUSED}: {misfit}"]
-    if models is None:
-        return None, []
-    return parameters.to_scan(body.joints, unit_cm) @ rotation.T, [f"{misfit} on average"]
+        joints = parameters.to_scan(body.joints, unit_cm) @ rotation.T
+    if distance <= limit:
+        fits = f"the body of {scan.body.path.name} is {distance:.3g} cm from the scan on average"
+        return joints, [] if joints is None else [fits]
+    misfit = (
+        f"{scan.body.path}: expected a body at most {limit:g} cm from its scan, got "
+        f"{distance:.3g} cm"
+    )
+    if _needs_body(scan):
+        raise ScanError(f"{misfit} (a manifest can say parameters = ignore, yaw_deg and unit)")
+    return None, [f"{BODY_UNUSED}: {misfit}"]
 
 
 def _joints(

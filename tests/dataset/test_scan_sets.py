@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dataset.scans import LoadedScan, Scan, find_scans, load_scan, used_vertices
-from dataset.scans.fragments import without_fragments
+from dataset.scans import LoadedScan, Scan, find_scans, load_scan
 from dataset.scans.loading import FACING_UNKNOWN
 from render.errors import ScanError
-from render.mesh import Mesh
 from tests.dataset.scan_trees import (
     ABOUT_Y,
     Y_DOWN,
@@ -27,7 +25,7 @@ from tests.dataset.scan_trees import (
     write_ply,
 )
 from tests.dataset.smplx_models import parameters, write_pickle
-from tests.scenes import body, ellipsoid
+from tests.scenes import body
 
 
 def found(root: Path, layout: str = "auto") -> dict[str, Scan]:
@@ -332,20 +330,3 @@ def test_axyz_and_twindom_are_asked_for_and_take_the_only_picture(tmp_path: Path
     assert_stands(scans["b"])
     assert "up taken for +z, from the extent" in scans["b"].notes
     assert [scan.scan_id for scan in find_scans(tmp_path)] == ["Anna_Walking__mesh", "b__scan"]
-
-
-def test_small_pieces_that_float_around_the_person_are_left_out(tmp_path: Path) -> None:
-    # A sphere of many faces, a pair of glasses 2 cm before it, and two left-overs far away.
-    vertices, _, faces = ellipsoid((0.0, 1.0, 0.0), (0.4, 0.9, 0.4), 16)
-    corner = np.array([[0.0, 0, 0], [0.02, 0, 0], [0, 0.02, 0]])
-    pieces = [corner + place for place in ((0.0, 1.0, 0.42), (1.0, 1.0, 0.0), (0.0, 2.4, 0.0))]
-    places = np.concatenate([vertices, *pieces])
-    extra = len(vertices) + np.arange(9).reshape(3, 3)
-    mesh, count = without_fragments(Mesh.from_arrays(places, np.concatenate([faces, extra])))
-    assert count == 2 and len(mesh.faces) == len(faces) + 1
-    assert used_vertices(mesh).max(axis=0) == pytest.approx([0.4, 1.9, 0.42], abs=0.03)
-    corners = np.arange(3 * (len(faces) + 3)).reshape(-1, 3)
-    whole, count = without_fragments(Mesh.from_arrays(vertices, faces))
-    assert count == 0 and len(whole.faces) == len(faces)
-    soup = Mesh.from_arrays(places[np.concatenate([faces, extra])].reshape(-1, 3), corners)
-    assert without_fragments(soup)[1] == 0
