@@ -98,7 +98,6 @@ def render_html(
     environment.filters["heading"] = heading
     environment.globals["format_value"] = format_value
     samples = _samples_for_page(results, pictures)
-    shown = {column.key for column in headline_columns(results)}
     return environment.get_template("report.html").render(
         title=title,
         results=results,
@@ -106,12 +105,11 @@ def render_html(
         headlines=headline_columns(results),
         others=[column for column in results.columns if not column.headline],
         columns=results.columns,
-        by_key={column.key: column for column in results.columns},
         best=best_methods(results),
         counts={method.method: scored_views(results, method.method) for method in results.methods},
         groups=grouped_scores(results),
-        tests=[entry for entry in paired_comparisons(results) if entry.column in shown],
-        against=[entry for entry in against if entry.column in shown],
+        tests=_by_pair(paired_comparisons(results)),
+        against=_by_pair(against),
         fewest_tested=FEWEST_TESTED,
         significant=SIGNIFICANT,
         distributions=[_distribution(results, column) for column in headline_columns(results)],
@@ -155,6 +153,14 @@ def _samples_for_page(
             }
         )
     return page
+
+
+def _by_pair(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the comparisons as rows: (first, second) -> column -> test."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in comparisons:
+        rows.setdefault((entry.first, entry.second), {})[entry.column] = entry.test
+    return rows
 
 
 def _figure(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:

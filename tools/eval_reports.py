@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +101,7 @@ def publish(
         UserInputError: `against` cannot be read.
     """
     from eval.report import compare_with, read_report, write_report
-    from eval.tables import results_table
+    from eval.tables import headline_columns, results_table
 
     compared: tuple[Comparison, ...] = ()
     if against is not None:
@@ -113,7 +113,8 @@ def publish(
     for note in results.notes:
         print(note)
     if against is not None:
-        _print_comparisons(compared, against)
+        shown = {column.key for column in headline_columns(results)}
+        _print_comparisons([entry for entry in compared if entry.column in shown], against)
     if picture is not None:
         print(f"Overview: {picture}")
     print(f"Report: {files.html}")
@@ -125,7 +126,7 @@ def publish(
     return EXIT_SOME_FAILED
 
 
-def _print_comparisons(compared: tuple[Comparison, ...], against: Path) -> None:
+def _print_comparisons(compared: Sequence[Comparison], against: Path) -> None:
     if not compared:
         print(f"Against {against}: no view is in both")
     for entry in compared:
