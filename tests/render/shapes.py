@@ -36,7 +36,7 @@ def draw(
     rasteriser: Rasteriser,
     mesh: Mesh,
     camera: Camera,
-    pose: NDArray[np.float64],
+    pose: NDArray[np.floating],
     sides: Sides = "both",
 ) -> GBuffer:
     """Upload, render and release."""
