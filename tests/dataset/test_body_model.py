@@ -159,6 +159,17 @@ def test_a_bent_elbow_shape_and_expression_move_what_they_should(
     np.testing.assert_allclose(joint(grown.joints, "left_shoulder"), (0.18, 0.12, 0.06), atol=1e-5)
 
 
+def test_models_of_the_first_version_keep_expressions_behind_ten_shapes(tmp_path: Path) -> None:
+    pytest.importorskip("smplx")
+    shapes = np.zeros((10475, 3, 20), np.float32)
+    shapes[:, 2, 10] = 0.02
+    models = write_models(tmp_path / "models", shapedirs=shapes)
+    face = np.zeros(10)
+    face[0] = 3.0
+    body = pose_body(read(tmp_path / "a.pkl", parameters(45, expression=face)), models)
+    np.testing.assert_allclose(joint(body.joints, "left_shoulder"), (0.18, 0.1, 0.06), atol=1e-5)
+
+
 def test_hands_by_components_and_by_angles_are_the_same_hands(tmp_path: Path, models: Path) -> None:
     amounts = np.linspace(-0.5, 0.5, 12)
     angles = amounts @ model_arrays()["hands_componentsl"][:12]
