@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.scans import Scan, find_scans, scan_unit_cm
+from dataset.scans import Scan, find_scans, load_scan
 from dataset.scans.meshes import read_scan_mesh
 from eval.alignment import AlignmentMode
 from eval.outputs import OutputConvention, OutputError, PredictionFacts, scan_from_output
@@ -25,6 +25,7 @@ from eval.surfaces import Surface, moved
 from eval.volumes import self_occluded_share
 from render.camera import yaw_rotation
 from render.readers import MESH_SUFFIXES, read_mesh
+from tools.pose_classes import pose_class
 
 LOGGER = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class MeshScorer:
         with ExitStack() as stack:
             try:
                 scan = self._meshes.scans[scan_id]
-                surface, unit_cm = self._scan_surface(scan)
+                surface, unit_cm, pose = self._scan_surface(scan)
                 loaded = stack.enter_context(self._surfaces.loaded(surface))
                 voxels = occlusion_voxels(loaded)
             except Exception as error:  # one bad scan must not cost the scores of the others
@@ -206,16 +207,23 @@ class MeshScorer:
                     subject=scan.subject,
                     view=number,
                     yaw_deg=yaw_deg,
+                    pose_class=pose,
                     occluded_share=self_occluded_share(voxels, rotation),
                 )
                 frame = _Frame(loaded, unit_cm, rotation)
                 self._score_view(key, frame, (scan_id, yaw_deg) in pictured)
                 step()
 
-    def _scan_surface(self, scan: Scan) -> tuple[Surface, float]:
-        mesh = read_scan_mesh(scan)
-        unit_cm = self._unit_cm if self._unit_cm is not None else scan_unit_cm(scan, mesh)
-        return Surface(mesh.vertices * unit_cm, mesh.faces.astype(np.int64)), unit_cm
+    def _scan_surface(self, scan: Scan) -> tuple[Surface, float, str]:
+        """Return a scan in the axes of its file, cm, its unit in cm, and its pose class."""
+        loaded = load_scan(scan)
+        mesh = loaded.mesh
+        if scan.stance.up != "+y" or scan.stance.yaw_deg != 0.0:
+            # Methods know the file, not the scan frame that it was turned into.
+            mesh = read_scan_mesh(scan)
+        unit_cm = self._unit_cm if self._unit_cm is not None else loaded.unit_cm
+        pose = pose_class(loaded.joints) if loaded.joints is not None else ""
+        return Surface(mesh.vertices * unit_cm, mesh.faces.astype(np.int64)), unit_cm, pose
 
     def _score_view(self, key: SampleKey, frame: _Frame, pictured: bool) -> None:
         truth = self._surfaces.truth(frame.scan, key, frame.rotation)
