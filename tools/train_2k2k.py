@@ -106,6 +106,11 @@ def choose_processes(arguments: argparse.Namespace) -> tuple[int, int]:
     return chosen
 
 
+def is_first_process() -> bool:
+    """Return whether neither torchrun nor Lightning started this as another process of a run."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
+
+
 def point_latest(run: Path) -> None:
     """Let `latest` beside a run folder point at it; something else of that name is kept."""
     latest = run.parent / "latest"
@@ -192,7 +197,7 @@ def _run(arguments: argparse.Namespace) -> int:
         command=("train-2k2k", *arguments.command_line),
     )
     progress = _progress(out)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if is_first_process():
         print(_headline(arguments, config, len(shards.views("train")), out), flush=True)
     if arguments.dry_run:
         plan(config, options, progress)

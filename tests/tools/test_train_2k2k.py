@@ -6,7 +6,10 @@ import argparse
 import dataclasses
 import importlib.metadata
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -256,6 +259,18 @@ def test_torchrun_says_how_many_processes_there_are(
         return
     with pytest.raises(UserInputError, match="expected 4 and 2 as torchrun started, got 3 and 2"):
         choose_processes(arguments)
+
+
+@pytest.mark.slow
+def test_devices_start_processes_of_their_own_and_one_speaks(here: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tools.train_2k2k", "shards", "--devices", "2"]
+    command += ["--accelerator", "cpu", "--max-steps", "1", "--out", str(tmp_path / "run")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert ended.stdout.count("preset lite at 128 pixels") == 1
+    assert ended.stdout.count("phase 2, step 1: validation loss") == 1
+    assert load_checkpoint(tmp_path / "run" / "model.ckpt").state is None
 
 
 def test_a_run_is_not_resumed_when_scans_changed_their_split(
