@@ -114,7 +114,7 @@ def _add_measurement_flags(parser: argparse.ArgumentParser) -> None:
         "--normal-resolution", type=int, default=512, metavar="R", help="rendered normals, pixels"
     )
     parser.add_argument(
-        "--pictures", type=int, default=24, metavar="N", help="samples shown in the report"
+        "--pictures", type=int, default=12, metavar="N", help="samples shown in the report"
     )
     parser.add_argument(
         "--timing-runs", type=int, default=3, metavar="N", help="warm runs that are timed; 0: none"

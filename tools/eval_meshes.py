@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,11 +69,21 @@ def run_meshes(arguments: argparse.Namespace) -> int:
     from dataset.scans.scan import CM_PER_UNIT
     from eval.metrics import MAP_METRICS
     from eval.output_files import read_prediction_facts
+    from tools.baselines import spread
     from tools.mesh_scoring import find_meshes
 
     for flag, value in (("--pred", arguments.pred), ("--gt", arguments.gt)):
         if value is None:
             raise UserInputError(f"{flag}: expected a folder beside the other's, got none")
+    for flag, given in (
+        ("--shards", arguments.shards is not None),
+        ("--views", arguments.views is not None),
+        ("--baselines", arguments.baselines),
+    ):
+        if given:
+            raise UserInputError(f"{flag}: expected without --pred, got both")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UserInputError(f"--limit: expected at least 1 view, got {arguments.limit}")
     if arguments.unit is not None and arguments.unit not in CM_PER_UNIT:
         raise UserInputError(f"--unit: expected m, cm or mm, got {arguments.unit!r}")
     without = [name for name in MAP_METRICS if name in arguments.metrics]
@@ -84,6 +95,8 @@ def run_meshes(arguments: argparse.Namespace) -> int:
     check_results_folder(out, arguments.overwrite)
     facts = {} if arguments.frames is None else read_prediction_facts(arguments.frames)
     meshes = find_meshes(arguments.gt, method_folders(arguments), facts)
+    if arguments.limit is not None:
+        meshes = replace(meshes, views=tuple(spread(meshes.views, arguments.limit)))
     print(
         f"{arguments.gt}: scoring {len(meshes.views)} views of {len(meshes.scans)} scans, "
         f"{len(meshes.methods)} {'method' if len(meshes.methods) == 1 else 'methods'}",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import igl
 import numpy as np
 import pytest
@@ -199,3 +203,30 @@ def test_a_million_vertices_in_metres_far_from_the_origin_agree_with_libigl() ->
     # 1e-3 mm in metres; the scan is read in metres and measured in centimetres.
     measured = Surface((noisy + offset) * 100.0, faces).distances((points + offset) * 100.0)
     np.testing.assert_allclose(measured / 100.0, np.sqrt(reference), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_any_number_of_threads_gives_the_same_bytes() -> None:
+    program = """
+import numpy as np, trimesh
+from eval.surfaces import Surface
+from eval.volumes import occupancy
+mesh = trimesh.creation.icosphere(subdivisions=6, radius=10.0)
+ball = Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+rng = np.random.default_rng(0)
+points = ball.sample(20000, rng) + rng.normal(size=(20000, 3))
+print(ball.distances(points).tobytes().hex()[:64], float(ball.distances(points).sum()).hex())
+print(hash(occupancy(ball, 0.3).inside.tobytes()))
+"""
+    shown = []
+    for threads in ("1", "4"):
+        setting = {"IGL_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "PYTHONHASHSEED": "0"}
+        run = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | setting,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        shown.append(run.stdout)
+    assert shown[0] == shown[1] and shown[0]

@@ -150,6 +150,23 @@ def test_a_tilted_card_scores_its_tilt(renderer: SurfaceRenderer) -> None:
     assert measured.mean_rad == pytest.approx(np.radians(15), abs=1e-3)
 
 
+def test_a_cube_turned_by_half_a_right_angle_scores_its_turn_and_its_corners(
+    renderer: SurfaceRenderer,
+) -> None:
+    cube = trimesh.creation.box(bounds=[(-30, -30, -30), (30, 30, 30)])
+    turned = cube.copy()
+    turned.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 4, [0, 1, 0]))
+    views = []
+    for mesh in (cube, turned):
+        mesh.unmerge_vertices()
+        surface = Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+        views.append(four_sides(renderer, surface))
+    # Of the turned cube's width, sqrt(2) sides, one side shows 45 degrees in every view, and
+    # what sticks out counts a right angle.
+    expected = (np.pi / 4 + (np.sqrt(2) - 1) * np.pi / 2) / np.sqrt(2)
+    assert error(*views) == pytest.approx(expected, abs=0.01)
+
+
 def test_both_sides_point_out_of_the_body(renderer: SurfaceRenderer) -> None:
     with renderer.loaded(box((-20, -50, -20), (20, 50, 20)), FRAME) as body:
         camera_from_cm = camera_from_normalised(0.0) @ TO_NORMALISED

@@ -138,6 +138,8 @@ def test_another_unit_is_told_with_its_ratio(tmp_path: Path, scans: Path) -> Non
         (["--method", "icon"], "expected meshes of icon named after scans"),
         (["--frames", "none.json"], "--frames: expected a file"),
         (["--against", "none.json"], "--against: expected a results.json"),
+        (["--shards", "shards"], "--shards: expected without --pred"),
+        (["--limit", "0"], "--limit: expected at least 1 view, got 0"),
         (["--timing-runs", "-1"], "--timing-runs: expected 0 or more"),
     ],
 )
