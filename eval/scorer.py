@@ -104,6 +104,10 @@ class SurfaceScorer:
         self.config = config
         self.renderer = SurfaceRenderer(config.normal_resolution)
 
+    def close(self) -> None:
+        """Give the GL context back."""
+        self.renderer.close()
+
     def __enter__(self) -> SurfaceScorer:
         return self
 
@@ -113,7 +117,7 @@ class SurfaceScorer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.renderer.close()
+        self.close()
 
     @contextmanager
     def loaded(

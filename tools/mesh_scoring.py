@@ -145,7 +145,7 @@ class MeshScorer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._surfaces.renderer.close()
+        self._surfaces.close()
 
     def score(
         self,

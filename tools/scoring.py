@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from dataset.joints import JOINT_INDEX
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
-from eval.maps import map_depth_error_cm
 from eval.metrics import MAP_METRICS, Measured
 from eval.normal_maps import TwoSidedNormals, normalised_from_cm
-from eval.normals import normal_error_rad, silhouette_iou
 from eval.page import PackedPictures, SampleId, pack_pictures
 from eval.pictures import SamplePictures, SidePictures
 from eval.protocol import SampleKey, SampleScore, ScoreConfig, Truth
@@ -35,6 +33,7 @@ from tools.baselines import (
     scan_surface,
     true_maps,
 )
+from tools.map_scores import map_values
 from tools.pose_classes import pose_class
 from tools.sample_pictures import Painter
 
@@ -161,7 +160,7 @@ class Scorer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._surfaces.renderer.close()
+        self._surfaces.close()
 
     def score(
         self,
@@ -302,7 +301,7 @@ class Scorer:
             own_normals = self._mesh_normals(surface, body, view, made.maps.resolution)
         of_maps: dict[str, Measured] = {}
         if with_maps and own_normals is not None:
-            of_maps = _map_values(made.maps, own_normals, reader, view)
+            of_maps = map_values(made.maps, own_normals, reader, view)
         attempt = Attempt(method=name, surface=surface, of_maps=of_maps, seconds=seconds)
         rotation = reader.pose(view)[:3, :3]
         score, shown, _ = self._surfaces.score(
@@ -331,35 +330,6 @@ def _face_cm(reader: ShardReader, to_normalised: NDArray[np.float64]) -> NDArray
         return None
     middle = ears[:, :3].astype(np.float64).mean(axis=0)
     return np.asarray(transform_points(np.linalg.inv(to_normalised), middle))
-
-
-def _map_values(
-    maps: DepthMaps, normals: TwoSidedNormals, reader: ShardReader, view: int
-) -> dict[str, Measured]:
-    """Return the columns of the metric `maps`, at the resolution of the prediction."""
-    pick = picked_pixels(reduction_factor(reader.resolution, maps.resolution))
-    true = true_maps(reader, view)
-    mask = true.mask[pick, pick]
-    cm_per_unit = reader.unit_cm / float(
-        np.cbrt(np.linalg.det(reader.normalised_from_scan[:3, :3]))
-    )
-    depths = [
-        cm_per_unit * np.stack(pair)
-        for pair in ((maps.front, maps.back), (true.front[pick, pick], true.back[pick, pick]))
-    ]
-    predicted = np.stack([normals.front, normals.back])
-    true_normals = np.stack([reader.read(f"normal/{side}", view) for side in ("front", "back")])
-    error = normal_error_rad(
-        predicted,
-        np.stack([normals.mask] * 2) & (np.abs(predicted).sum(axis=-1) > 0),
-        true_normals[:, pick, pick],
-        np.stack([mask] * 2),
-    )
-    return {
-        "map_depth_error_cm": map_depth_error_cm(depths[0], depths[1], maps.mask & mask),
-        "map_normal_error_rad": Measured(error.mean_rad, error.pixels),
-        "map_mask_iou": silhouette_iou(maps.mask[None], mask[None]),
-    }
 
 
 def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:

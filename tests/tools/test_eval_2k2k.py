@@ -76,6 +76,21 @@ def test_an_oracle_scores_near_zero_and_the_baselines_do_not(shards: ShardSet) -
     assert pictures.depth_range_cm[0] < 0 < pictures.depth_range_cm[1]
 
 
+def test_an_oracles_maps_are_those_of_the_shard(shards: ShardSet) -> None:
+    config = dataclasses.replace(CONFIG, metrics=("maps", "silhouette"))
+    with Scorer(shards, {"oracle": oracle}, config) as scorer:
+        results = scorer.score(shards.views("test")[:1], {}).results
+    assert results.failures == ()
+    values = {name: measured.value for name, measured in results.scores[0].values.items()}
+    assert values["map_depth_error_cm"] == 0.0
+    assert values["map_mask_iou"] == 1.0
+    assert values["map_normal_error_rad"] < 0.3
+    assert values["silhouette_iou"] > 0.9
+    # The stick person of these shards has no joints; it hides nothing of itself.
+    assert results.scores[0].key.pose_class == ""
+    assert results.scores[0].key.occluded_share == pytest.approx(0.0, abs=0.02)
+
+
 def test_a_reconstruction_moved_by_ten_centimetres_scores_them(tmp_path: Path) -> None:
     shards = write_people(tmp_path, {"test": ["eve"]}, resolution=128, yaws_deg=(0.0,))
 
@@ -167,6 +182,11 @@ def test_the_command_scores_the_latest_run_on_the_shards_it_was_trained_on(
     assert [method["method"] for method in read["methods"]] == names
     assert all(method["columns"]["chamfer_cm"]["views"] == 2 for method in read["methods"])
     assert read["settings"]["samples"] == 200
+    network, card, _ = (method["cost"] for method in read["methods"])
+    assert 0 < network["network_seconds"] <= network["total_seconds"]
+    assert card["network_seconds"] is None and card["total_seconds"] > 0
+    assert network["runs"] == 1 and network["peak_bytes"] > 0 and network["device"]
+    assert (out / "results.tex").is_file()
     assert "inflated silhouette: offset" in read["source"]["baselines"]
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 6
