@@ -206,6 +206,10 @@ def _render_missing(
     try:
         for outcome in _outcomes(run, tasks):
             _note(outcome, progress)
+            if run.jobs > 1 and outcome.renderer not in progress.renderers:
+                # What is drawn in this process logs it itself.
+                LOGGER.info("OpenGL: %s", outcome.renderer)
+                progress.renderers.add(outcome.renderer)
             if outcome.entry is None:
                 _keep_old_shard(run, outcome.scan_id, progress)
             report(outcome.scan_id)
@@ -219,9 +223,6 @@ def _render_missing(
 
 def _note(outcome: ScanOutcome, progress: _Progress) -> None:
     progress.skipped_backgrounds |= outcome.skipped_backgrounds
-    if outcome.renderer not in progress.renderers:
-        progress.renderers.add(outcome.renderer)
-        LOGGER.info("OpenGL: %s", outcome.renderer)
     if outcome.entry is None:
         progress.failed[outcome.scan_id] = outcome.reason
         progress.entries.pop(outcome.scan_id, None)

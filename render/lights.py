@@ -96,9 +96,9 @@ def shade(
     known: NDArray[np.bool_] = np.asarray(mask[rows, columns] > 0)
     albedo = side.albedo[rows, columns]
     rays = camera.rays(rows, columns, np.float32)[known]
-    origins = camera.ray_origins(rows, columns, np.float32)
     points = rays * side.ray_distance[rows, columns][known][:, None]
-    points += np.broadcast_to(origins, (*known.shape, 3))[known]
+    if camera.is_orthographic:
+        points += camera.ray_origins(rows, columns, np.float32)[known]
     diffuse, highlight = _light_points(points, side.normal[rows, columns][known], rays, rig)
     light = np.zeros((*known.shape, 3), dtype=np.float32)
     light[known] = diffuse

@@ -31,7 +31,7 @@ def merge_people(views: Iterable[GBuffer]) -> tuple[GBuffer, NDArray[np.uint8]]:
     merged, instance = None, np.zeros((0, 0), dtype=np.uint8)
     for number, view in enumerate(views, start=1):
         if merged is None:
-            merged, instance = view, np.where(view.mask > 0, number, 0).astype(np.uint8)
+            merged, instance = view, (view.mask > 0).astype(np.uint8)
             continue
         is_nearer = (merged.mask == 0) | (view.front.ray_distance < merged.front.ray_distance)
         wins = (view.mask > 0) & is_nearer
