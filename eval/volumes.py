@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eval.metrics import DEFAULT_VOXELS, Measured
 from eval.surfaces import MetricError, Surface
 
-MOST_VOXELS = 150_000_000
+MOST_VOXELS = 64_000_000
 """What fits into memory; far more comes from a prediction in another unit than its scan."""
 
 
@@ -64,8 +64,11 @@ def occupancy(surface: Surface, pitch_cm: float) -> Occupancy:
             f"got one of {' x '.join(f'{side:.4g}' for side in high - low)} cm"
         )
     indices = np.indices(tuple(shape)).reshape(3, -1).T
-    centres = (first + indices + 0.5) * pitch_cm
-    winding = np.asarray(igl.fast_winding_number(surface.vertices, surface.faces, centres))
+    # libigl's fast winding number is in float32: far from the origin it would lose the surface.
+    middle = surface.bounds.mean(axis=0)
+    centres = (first + indices + 0.5) * pitch_cm - middle
+    vertices = surface.vertices - middle
+    winding = np.asarray(igl.fast_winding_number(vertices, surface.faces, centres))
     if not np.isfinite(winding).all():
         raise MetricError("winding numbers: expected finite values, got NaN or infinity")
     inside = (np.abs(winding) > 0.5).reshape(tuple(shape))

@@ -79,6 +79,13 @@ def test_iou_of_concentric_spheres_is_the_ratio_of_their_volumes() -> None:
     )
 
 
+def test_iou_is_the_same_far_from_the_origin() -> None:
+    small, large = sphere(8.0), sphere(10.0)
+    far = [Surface(ball.vertices + 2e7, ball.faces) for ball in (small, large)]
+    near = volumetric_iou(small, large, voxels=24).value
+    assert volumetric_iou(*far, voxels=24).value == pytest.approx(near, abs=0.01)
+
+
 def test_flipped_faces_and_holes_leave_the_known_ratio() -> None:
     ball = trimesh.creation.icosphere(subdivisions=4, radius=10.0)
     faces = np.asarray(ball.faces).copy()
