@@ -23,11 +23,6 @@ JOINTS_NAME = "joints.json"
 FRAME = {"up": "+y", "facing": "+z"}
 
 
-def has_layout(root: Path) -> bool:
-    """Whether a folder, or a folder inside it, has a metadata.json."""
-    return any((folder / METADATA_NAME).is_file() for folder in folder_tree(root))
-
-
 def find(root: Path) -> list[Scan]:
     """Return one scan per folder with a metadata.json; bad ones carry their problem."""
     folders = [folder for folder in folder_tree(root) if (folder / METADATA_NAME).is_file()]

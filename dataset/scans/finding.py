@@ -64,8 +64,8 @@ def find_scans(
 
     Args:
         root: the folder.
-        layout: a name of LAYOUT_NAMES, or "auto": demo where a metadata.json is found, else the
-            one set whose files these are, else generic.
+        layout: a name of LAYOUT_NAMES, or "auto": the one set whose files these are, demo where
+            there is a metadata.json, else generic.
         manifest: facts of single scans, before all that is found; see `dataset.scans.manifest`.
         joints: where joints come from.
         body_models: folder with SMPL-X model files, or None.
@@ -81,15 +81,14 @@ def find_scans(
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
         raise ScanError(f"{root}: expected a folder of scans, found {found}")
-    is_demo = layout == "demo" or (layout == "auto" and demo.has_layout(root))
     if joints == "smplx" and body_models is None:
         raise UserInputError(
             "--joints smplx: expected --body-models with SMPL-X model files, got none"
         )
-    paths = [] if is_demo or layout == "generic" else all_files(root)
+    paths = [] if layout in ("demo", "generic") else all_files(root)
     asked = layout
     if layout == "auto":
-        layout = "demo" if is_demo else detected_layout(root, paths)
+        layout = detected_layout(root, paths)
     scans = _listed(root, layout, paths)
     if not scans:
         tried = f"; tried {_automatic()}" if asked == "auto" else ""
@@ -106,7 +105,7 @@ def find_scans(
 
 
 def detected_layout(root: Path, paths: Sequence[str]) -> str:
-    """Return the name of the layout that a folder has; "generic" where it has none.
+    """Return the name of the layout that a folder has; "generic" where it has none other.
 
     Args:
         root: the folder, for messages.
@@ -115,13 +114,15 @@ def detected_layout(root: Path, paths: Sequence[str]) -> str:
     Raises:
         ScanError: it could be two, or some of its meshes are of another kind.
     """
+    is_demo = any(PurePosixPath(path).name == demo.METADATA_NAME for path in paths)
     fitting = [layout for layout in TABLES.values() if _fits(layout, paths)]
     if not fitting:
-        return "generic"
-    if len(fitting) > 1:
+        return "demo" if is_demo else "generic"
+    if len(fitting) + is_demo > 1:
+        found = [f"{layout.name} ({layout.looks_like})" for layout in fitting]
+        found += [f"demo ({_wanted('demo')})"] * is_demo
         raise ScanError(
-            f"{root}: expected scans of one layout, found those of "
-            f"{' and '.join(f'{layout.name} ({layout.looks_like})' for layout in fitting)}; "
+            f"{root}: expected scans of one layout, found those of {' and '.join(found)}; "
             "choose with --layout, or name the folder of one of them"
         )
     layout = fitting[0]

@@ -57,6 +57,10 @@ def test_a_folder_of_two_sets_is_refused_with_both_and_read_when_one_is_chosen(
         find_scans(tmp_path)
     assert [scan.scan_id for scan in find_scans(tmp_path, "2k2k")] == ["00003"]
     assert len(find_scans(tmp_path, "generic")) == 2
+    (tmp_path / "train" / "00003" / "metadata.json").write_text("{}")
+    with pytest.raises(ScanError, match=r"and demo \(folders with a metadata\.json\); choose"):
+        find_scans(tmp_path)
+    assert [scan.scan_id for scan in find_scans(tmp_path, "demo")] == ["train__00003"]
 
 
 def test_meshes_that_no_pattern_explains_are_not_dropped_in_silence(tmp_path: Path) -> None:
