@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import resource
 import statistics
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +59,64 @@ class StepSpec:
     batch: int = 1
     repeats: int = 3
     accelerator: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large the sections are.
+
+    Attributes:
+        precision: resolution of the precision section.
+        memory: resolutions of the memory section.
+        width: channels of the finest level there; the paper's is 64.
+        widths, resolutions: of the cost table.
+        seeds, convergence: runs and steps of the convergence section.
+    """
+
+    precision: int
+    memory: tuple[int, ...]
+    width: int
+    widths: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    seeds: int
+    convergence: int
+
+
+FULL = Scale(
+    precision=1024,
+    memory=(512, 1024),
+    width=64,
+    widths=(4, 8, 16, 32),
+    resolutions=(512, 1024),
+    seeds=3,
+    convergence=200,
+)
+QUICK = Scale(
+    precision=256,
+    memory=(256,),
+    width=16,
+    widths=(4, 8),
+    resolutions=(128, 256),
+    seeds=1,
+    convergence=20,
+)
+
+
+def least_batch(resolution: int) -> int:
+    """Return the smallest batch: at 128 pixels batch norm needs two views."""
+    return 1 if resolution > 128 else 2
+
+
+def spec_of(arguments: argparse.Namespace, config: TrainConfig, **options: Any) -> StepSpec:
+    """Return a step of the smallest batch, measured as the command line says."""
+    size = least_batch(config.model.resolution)
+    return StepSpec(
+        config=replace(config, batch_size=2),
+        batch=size,
+        repeats=arguments.steps,
+        accelerator=arguments.accelerator,
+        **options,
+    )
 
 
 def measure(spec: StepSpec) -> StepCost:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.bench._step_cost import StepCost, StepSpec, measure
+from render.errors import UserInputError
+from tools.bench._step_cost import FULL, QUICK, Scale, StepCost, measure, spec_of
+from tools.bench._train_views import bench_convergence, bench_loader
 from tools.cli import EXIT_OK, new_parser, run_command
 
 if TYPE_CHECKING:
@@ -34,47 +32,6 @@ PAPER_MEMORY_SHARE = {512: 0.87, 1024: 0.73, 2048: 0.64}
 REFERENCE = (
     "on 2 cores with avx512_bf16, forward + backward, fp32 to bf16 channels_last: face AU-Net "
     "1.82 to 0.88 s, arm AU-Net 8.03 to 2.49 s, depth D-AU-Net 1.10 to 0.53 s"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """How large the sections are.
-
-    Attributes:
-        precision: resolution of the precision section.
-        memory: resolutions of the memory section.
-        width: channels of the finest level there; the paper's is 64.
-        widths, resolutions: of the cost table.
-        seeds, convergence: runs and steps of the convergence section.
-    """
-
-    precision: int
-    memory: tuple[int, ...]
-    width: int
-    widths: tuple[int, ...]
-    resolutions: tuple[int, ...]
-    seeds: int
-    convergence: int
-
-
-FULL = Scale(
-    precision=1024,
-    memory=(512, 1024),
-    width=64,
-    widths=(4, 8, 16, 32),
-    resolutions=(512, 1024),
-    seeds=3,
-    convergence=200,
-)
-QUICK = Scale(
-    precision=256,
-    memory=(256,),
-    width=16,
-    widths=(4, 8),
-    resolutions=(128, 256),
-    seeds=1,
-    convergence=20,
 )
 
 
@@ -109,22 +66,6 @@ def _paper(resolution: int, width: int, parts: str = "parts") -> TrainConfig:
     return TrainConfig(model=model)
 
 
-def _batch(resolution: int) -> int:
-    """Return the smallest batch: at 128 pixels batch norm needs two views."""
-    return 1 if resolution > 128 else 2
-
-
-def _spec(arguments: argparse.Namespace, config: TrainConfig, **options: Any) -> StepSpec:
-    size = _batch(config.model.resolution)
-    return StepSpec(
-        config=replace(config, batch_size=2),
-        batch=size,
-        repeats=arguments.steps,
-        accelerator=arguments.accelerator,
-        **options,
-    )
-
-
 def bench_precision(arguments: argparse.Namespace, scale: Scale) -> dict[str, Any]:
     """Compare a phase-1 step in fp32 with one in bf16 and channels_last."""
     from model.config import ComputeConfig
@@ -133,7 +74,7 @@ def bench_precision(arguments: argparse.Namespace, scale: Scale) -> dict[str, An
     half = replace(config, compute=ComputeConfig(precision="bf16-mixed", channels_last=True))
     layout = replace(config, compute=ComputeConfig(channels_last=True))
     seconds = {
-        name: measure(_spec(arguments, each)).seconds
+        name: measure(spec_of(arguments, each)).seconds
         for name, each in (
             ("fp32", config),
             ("fp32, channels_last", layout),
@@ -173,7 +114,7 @@ def bench_memory(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, 
     for resolution in scale.memory:
         costs = {
             parts: measure(
-                replace(_spec(arguments, _paper(resolution, scale.width, parts)), repeats=1)
+                replace(spec_of(arguments, _paper(resolution, scale.width, parts)), repeats=1)
             )
             for parts in ("parts", "whole")
         }
@@ -199,63 +140,6 @@ def bench_memory(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, 
     return rows
 
 
-@contextmanager
-def _shards(arguments: argparse.Namespace, resolution: int) -> Iterator[Path]:
-    """Yield the shard set of the flag, or a small one of demo people."""
-    if arguments.shards is not None:
-        yield arguments.shards
-        return
-    from tools import make_demo_scans, render_dataset
-
-    with tempfile.TemporaryDirectory() as folder:
-        scans, shards = Path(folder) / "scans", Path(folder) / "shards"
-        people = ["--count", "4", "--vertices", "20000", "--splits", "2", "1", "1"]
-        views = ["--resolution", str(resolution), "--angles", "-20", "20", "20"]
-        if make_demo_scans.main(["--out", str(scans), *people]) != EXIT_OK or (
-            render_dataset.main(["--scans", str(scans), "--out", str(shards), *views]) != EXIT_OK
-        ):
-            raise RuntimeError("the demo people could not be made")
-        yield shards
-
-
-def bench_loader(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, Any]]:
-    """Measure how long steps of the lite preset wait for views that are not in memory."""
-    from dataset.shards import ShardSet
-    from model.config import PRESETS, with_resolution
-    from model.samples import DrawSchedule, ViewDataset, make_loader
-
-    rows = []
-    with _shards(arguments, scale.resolutions[0]) as root:
-        config = with_resolution(PRESETS["lite"], ShardSet(root).resolution)
-        spec = replace(_spec(arguments, config), batch=config.batch_size)
-        step_seconds = measure(spec).seconds
-        data = ViewDataset(
-            root, "train", config.model.resolution, augment=config.augment, seed=0, cache_bytes=0
-        )
-        print(
-            f"\nloader: lite at {config.model.resolution} pixels, {config.batch_size} views a "
-            f"batch, nothing cached; a step takes {step_seconds:.3f} s"
-        )
-        for workers in (0, 1):
-            steps = range(max(8, arguments.steps))
-            draws = DrawSchedule(len(data), config.batch_size, steps, seed=0)
-            batches = iter(make_loader(data, draws, workers=workers))
-            next(batches)
-            waits = []
-            for _ in steps[1:]:
-                time.sleep(step_seconds if workers else 0.0)
-                start = time.perf_counter()
-                next(batches)
-                waits.append(time.perf_counter() - start)
-            wait = statistics.median(waits)
-            rows.append({"workers": workers, "wait_seconds": wait, "step_seconds": step_seconds})
-            print(
-                f"  {workers} workers: {1000 * wait:7.1f} ms wait a step, "
-                f"{wait / (wait + step_seconds):.1%} of the time"
-            )
-    return rows
-
-
 def bench_cost(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, Any]]:
     """Measure what steps of both phases cost at several widths and resolutions."""
     from model.config import PRESETS
@@ -277,7 +161,7 @@ def bench_cost(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, An
                 refiner_width=width,
             )
             config = replace(lite, model=model, refiner_variants=None)
-            costs = [measure(_spec(arguments, config, phase=phase)) for phase in ("1", "2")]
+            costs = [measure(spec_of(arguments, config, phase=phase)) for phase in ("1", "2")]
             rows.append(
                 {"width": width, "resolution": resolution, "phase1": asdict(costs[0])}
                 | {"phase2": asdict(costs[1])}
@@ -294,50 +178,6 @@ def _cost_cells(cost: StepCost) -> str:
     return f"{cost.flops / 1e12:14.3f} {cost.seconds:7.3f} {cost.peak_bytes / GIB:5.2f}"
 
 
-def bench_convergence(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, Any]]:
-    """Train in fp32 and in bf16 on the same batches; compare the mean loss of the last quarter."""
-    from model.config import ComputeConfig, ModelConfig, PhaseConfig, TrainConfig
-
-    rows = []
-    print(
-        f"\nphase 1, {scale.convergence} steps on the same batches: mean loss of the last quarter"
-    )
-    with _shards(arguments, 256) as root:
-        for seed in range(scale.seeds):
-            losses = {}
-            for precision in ("32-true", "bf16-mixed"):
-                config = TrainConfig(
-                    model=ModelConfig(resolution=256, part_width=8, depth_width=8, refiner_width=8),
-                    phase1=PhaseConfig(
-                        steps=scale.convergence, learning_rate=1e-3, restart_epochs=None
-                    ),
-                    compute=ComputeConfig(precision=precision),
-                    seed=seed,
-                )
-                losses[precision] = _last_quarter(config, root)
-            change = losses["bf16-mixed"] / losses["32-true"] - 1
-            rows.append({"seed": seed, "loss": losses, "change": change})
-            print(
-                f"  seed {seed}: {losses['32-true']:.4f} in fp32, {losses['bf16-mixed']:.4f} in "
-                f"bf16, {change:+.1%}"
-            )
-    return rows
-
-
-def _last_quarter(config: TrainConfig, shards: Path) -> float:
-    from model.phase_trainer import PhaseTrainer
-    from model.runs import Progress, Run, RunOptions
-
-    options = RunOptions(shards=shards, out=Path("unused"), accelerator="cpu")
-    trainer = PhaseTrainer(Run(config, options, Progress()), "1", None)
-    steps = range(trainer.total_steps)
-    losses = [
-        trainer.step(batches, step)["total"]
-        for step, batches in enumerate(trainer.run.steps("1", steps))
-    ]
-    return statistics.mean(losses[-max(1, len(losses) // 4) :])
-
-
 SECTIONS: dict[str, Callable[[argparse.Namespace, Scale], Any]] = {
     "precision": bench_precision,
     "memory": bench_memory,
@@ -348,6 +188,8 @@ SECTIONS: dict[str, Callable[[argparse.Namespace, Scale], Any]] = {
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.steps < 1:
+        raise UserInputError(f"--steps: expected 1 or more, got {arguments.steps}")
     import torch
 
     scale = QUICK if arguments.quick else FULL
