@@ -11,7 +11,7 @@ open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,8 +102,7 @@ class _Ends:
 
 def find_spans(mesh: ScreenMesh, box: Box) -> Iterator[Spans]:
     """Find the pixel centres within a box that faces cover, a block of faces at a time."""
-    rows = np.clip(np.ceil(mesh.y - _HALF), box.top, box.top + box.height).astype(np.int32)
-    columns = np.clip(np.ceil(mesh.x - _HALF), box.left, box.left + box.width).astype(np.int32)
+    rows, columns = _centres_from(mesh.y, box.rows), _centres_from(mesh.x, box.columns)
     bits = 16 if box.left + box.width < 1 << 16 else 32
     cells = (rows.astype(np.int32 if bits == 16 else np.int64) << bits) | columns
     column_bits = (1 << bits) - 1
@@ -114,7 +113,7 @@ def find_spans(mesh: ScreenMesh, box: Box) -> Iterator[Spans]:
         # With all corners between the same rows, or columns, of centres none is covered.
         kept = np.flatnonzero(((differ & column_bits) != 0) & ((differ >> bits) != 0))
         if len(kept):
-            yield _spans(mesh, rows, kept + start, box)
+            yield _spans(mesh, kept + start, box)
 
 
 def unrolled(
@@ -132,14 +131,19 @@ def unrolled(
     return run, number
 
 
-def _spans(mesh: ScreenMesh, rows: NDArray[np.int32], kept: Indices, box: Box) -> Spans:
-    a, b, c = _sorted_downwards(mesh.y, *(corner[kept] for corner in mesh.faces))
-    top, middle = rows[a], rows[b]
-    face, row = unrolled(top, rows[c] - top)
+def _centres_from(places: Floats, limits: slice) -> NDArray[np.int32]:
+    """Return the first rows, or columns, whose centres are not before places, within limits."""
+    return np.clip(np.ceil(places - _HALF), limits.start, limits.stop).astype(np.int32)
+
+
+def _spans(mesh: ScreenMesh, kept: Indices, box: Box) -> Spans:
+    (a, b, c), heights = _sorted_downwards(mesh.y, [corner[kept] for corner in mesh.faces])
+    top, middle, bottom = (_centres_from(height, box.rows) for height in heights)
+    face, row = unrolled(top, bottom - top)
     # A row crosses the edge from the highest to the lowest corner, and one of the other two.
     is_upper = row < middle[face]
     centre = row.astype(np.float32) + _HALF
-    y_a, y_b, y_c = (mesh.y[corner][face] for corner in (a, b, c))
+    y_a, y_b, y_c = (height[face] for height in heights)
     long = (centre - y_a) / (y_c - y_a)
     y_short = np.where(is_upper, y_a, y_b)
     short = (centre - y_short) / (np.where(is_upper, y_b, y_c) - y_short)
@@ -147,9 +151,8 @@ def _spans(mesh: ScreenMesh, rows: NDArray[np.int32], kept: Indices, box: Box) -
     x_long = x_a + long * (x_c - x_a)
     x_short = np.where(is_upper, x_a, x_b)
     x_short += short * (np.where(is_upper, x_b, x_c) - x_short)
-    ends = box.left, box.left + box.width
-    first = np.clip(np.ceil(np.minimum(x_long, x_short) - _HALF), *ends).astype(np.int32)
-    count = np.clip(np.ceil(np.maximum(x_long, x_short) - _HALF), *ends).astype(np.int32) - first
+    first = _centres_from(np.minimum(x_long, x_short), box.columns)
+    count = _centres_from(np.maximum(x_long, x_short), box.columns) - first
     used = np.flatnonzero(count > 0)
     face = face[used]
     return Spans(
@@ -168,15 +171,15 @@ def _spans(mesh: ScreenMesh, rows: NDArray[np.int32], kept: Indices, box: Box) -
     )
 
 
-def _sorted_downwards(
-    y: Floats, a: Indices, b: Indices, c: Indices
-) -> tuple[Indices, Indices, Indices]:
-    """Return the corners of every face from the highest in the picture to the lowest."""
-    y_a, y_b, y_c = y[a], y[b], y[c]
-    swap = y_b < y_a
-    a, b = np.where(swap, b, a), np.where(swap, a, b)
-    y_a, y_b = np.minimum(y_a, y_b), np.maximum(y_a, y_b)
-    swap = y_c < y_b
-    b, c = np.where(swap, c, b), np.where(swap, b, c)
-    swap = np.minimum(y_b, y_c) < y_a
-    return np.where(swap, b, a), np.where(swap, a, b), c
+def _sorted_downwards(y: Floats, corners: Sequence[Indices]) -> tuple[list[Indices], list[Floats]]:
+    """Return the corners of every face from the highest in the picture to the lowest, and y."""
+    corners = list(corners)
+    heights = [y[corner] for corner in corners]
+    for upper in (0, 1, 0):
+        lower = upper + 1
+        above, below = corners[upper], corners[lower]
+        swap = heights[lower] < heights[upper]
+        corners[upper], corners[lower] = np.where(swap, below, above), np.where(swap, above, below)
+        high, low = heights[upper], heights[lower]
+        heights[upper], heights[lower] = np.minimum(high, low), np.maximum(high, low)
+    return corners, heights
