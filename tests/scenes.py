@@ -73,6 +73,13 @@ def checks(seed: int = 0, size: int = 64) -> NDArray[np.uint8]:
     return pair[(rows + columns) % 2]
 
 
+def write_wall(folder: Path) -> Path:
+    """Write one picture to stand in front of, which is cheaper than a room; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "wall.png"), checks(3, 48))
+    return folder
+
+
 def write_person(
     folder: Path,
     name: str = "person",

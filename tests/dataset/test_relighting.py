@@ -19,9 +19,9 @@ from render.colour import linear_from_srgb, srgb_from_linear
 from render.compositing import composite, premultiply
 from render.gbuffer import SideBuffer
 from render.lights import RIG_NAMES, LightRig, RigName, rig_from_arrays, shade
-from tests.scenes import JOINTS, write_person
+from tests.scenes import JOINTS, write_person, write_wall
 
-CONFIG = SynthesisConfig(resolution=128, yaws_deg=(-20.0, 160.0), seed=5)
+CONFIG = SynthesisConfig(resolution=96, yaws_deg=(-20.0, 160.0), seed=5)
 ANY_CAMERA = {
     "perspective": CameraRanges(
         pitch_deg=(-20.0, 40.0), roll_deg=(-15.0, 15.0), fov_deg=(30.0, 70.0), distance=(0.8, 2.0)
@@ -35,11 +35,12 @@ ANY_CAMERA = {
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("scans")
-    write_person(root, steps=12)
+    write_person(root)
     return root
 
 
 def rendered(scans: Path, out: Path, config: SynthesisConfig) -> ShardReader:
+    config = replace(config, backgrounds=write_wall(out.parent / "walls"))
     report = synthesise(Synthesis(scans=find_scans(scans), config=config, out=out))
     assert report.done == ("person",) and not report.failed
     return ShardSet(out).open("person")
