@@ -104,7 +104,8 @@ def find_spans(mesh: ScreenMesh, box: Box) -> Iterator[Spans]:
     """Find the pixel centres within a box that faces cover, a block of faces at a time."""
     rows, columns = _centres_from(mesh.y, box.rows), _centres_from(mesh.x, box.columns)
     bits = 16 if box.left + box.width < 1 << 16 else 32
-    cells = (rows.astype(np.int32 if bits == 16 else np.int64) << bits) | columns
+    wide: NDArray[np.signedinteger] = rows if bits == 16 else rows.astype(np.int64)
+    cells = (wide << bits) | columns
     column_bits = (1 << bits) - 1
     for start in range(0, mesh.faces.shape[1], _BLOCK):
         a, b, c = mesh.faces[:, start : start + _BLOCK]
