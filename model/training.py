@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import FINISHED, LAST
@@ -33,6 +34,9 @@ __all__ = ["Progress", "RunOptions", "TrainingError", "plan", "train"]
 VALIDATIONS_PER_PHASE = 5
 """A phase of so many steps is validated this often, but not within a pass; one of so many
 epochs is validated after each."""
+
+NAMED_VIEWS = 3
+"""Of the views that lack parts, so many are named: those that lack most."""
 
 SAVE_SECONDS = 600.0
 """Training is saved at least this often, so that a crash costs no more."""
@@ -125,11 +129,17 @@ def _check_parts(run: Run) -> None:
             f"{run.options.shards}: expected joints that fix the body parts of training views, "
             f"got none in all {len(present)} of them"
         )
-    lacking = int((~present.all(axis=1)).sum())
-    if lacking:
+    lacking = np.flatnonzero(~present.all(axis=1))
+    if len(lacking):
+        most = sorted(lacking.tolist(), key=lambda view: int(present[view].sum()))[:NAMED_VIEWS]
+        named = ", ".join(
+            f"{run.train_data.describe(view)} has {present[view].sum()} of {present.shape[1]}"
+            for view in most
+        )
         run.progress.message(
-            f"warning: {lacking} of {len(present)} training views lack body parts, since joints "
-            "are missing, coincide or lie outside the image"
+            f"warning: {len(lacking)} of {len(present)} training views lack body parts, since "
+            f"joints are missing, coincide or lie outside the image ({named}); parts that are "
+            "left out are not trained on"
         )
 
 

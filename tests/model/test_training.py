@@ -123,13 +123,17 @@ def test_long_phases_are_saved_by_the_clock(
 def test_views_without_any_part_are_refused_and_some_without_are_counted(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    present = np.ones((4, 12), dtype=bool)
-    present[1:, 0] = False
+    present = np.ones((6, 12), dtype=bool)
+    present[1:4, 0] = False
+    present[2] = False
     monkeypatch.setattr(ViewDataset, "present_parts", lambda self: present)
     said: list[str] = []
     options = RunOptions(shards=shards, out=tmp_path / "run", accelerator="cpu")
     plan(tiny_config(2), options, Progress(message=said.append))
-    assert said[0].startswith("warning: 3 of 4 training views lack body parts")
+    assert said[0].startswith("warning: 3 of 6 training views lack body parts")
+    # The view that lacks most is named first.
+    third = ViewDataset(shards, "train", 128, augment=None, seed=0).describe(2)
+    assert f"outside the image ({third} has 0 of 12, " in said[0]
     present[:] = False
     with pytest.raises(TrainingError, match="expected joints that fix the body parts"):
         plan(tiny_config(2), options)
