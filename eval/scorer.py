@@ -38,6 +38,7 @@ FACE_HALF_WIDTH = 0.085
 """Half the width of a face close-up, as a share of the scan's height."""
 
 _OCCLUSION_VOXELS = 96
+_HEAD_SHARE, _FACE_SHARE = 0.1, 0.07
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,10 @@ class SurfaceScorer:
 
         Args:
             scan: cm.
-            face_cm: (3,) middle of the face; None: the middle of its highest tenth.
+            face_cm: (3,) middle of the face; None: where it is on who stands upright.
         """
         frame = framed_from_cm(scan)
-        face = highest_part(scan) if face_cm is None else np.asarray(face_cm, dtype=np.float64)
+        face = upright_face_cm(scan) if face_cm is None else np.asarray(face_cm, dtype=np.float64)
         inside = scan_occupancy(scan, self.config)
         with self.renderer.loaded(scan, frame) as body:
             yield LoadedScan(scan, body, inside, face)
@@ -201,13 +202,14 @@ class SurfaceScorer:
         return self.renderer.close_up(body, rotation, scan.face_cm, FACE_HALF_WIDTH * height)
 
 
-def highest_part(scan: Surface, share: float = 0.1) -> NDArray[np.float64]:
-    """Return the (3,) middle, cm, of what lies in the highest share of a scan's height."""
+def upright_face_cm(scan: Surface) -> NDArray[np.float64]:
+    """Return the (3,) middle, cm, of the face of a scan that stands with its arms down."""
     points = scan.vertices[scan.faces.reshape(-1)]
     low, high = scan.bounds[:, 1]
-    part = points[points[:, 1] >= high - share * (high - low)]
-    middle: NDArray[np.float64] = (part.min(axis=0) + part.max(axis=0)) / 2.0
-    return middle
+    head = points[points[:, 1] >= high - _HEAD_SHARE * (high - low)]
+    middle = (head.min(axis=0) + head.max(axis=0)) / 2.0
+    middle[1] = high - _FACE_SHARE * (high - low)
+    return np.asarray(middle)
 
 
 def occlusion_voxels(scan: LoadedScan) -> Occupancy:

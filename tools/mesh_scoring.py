@@ -25,7 +25,7 @@ from eval.surfaces import Surface, moved
 from eval.volumes import self_occluded_share
 from render.camera import yaw_rotation
 from render.readers import MESH_SUFFIXES, read_mesh
-from tools.pose_classes import pose_class
+from tools.pose_classes import face_of, pose_class
 
 LOGGER = logging.getLogger(__name__)
 
@@ -119,6 +119,16 @@ class _Collected:
 
 
 @dataclass(frozen=True)
+class _ReadScan:
+    """A scan in the axes of its file, cm."""
+
+    surface: Surface
+    unit_cm: float
+    pose_class: str
+    face_cm: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
 class _Frame:
     """What one view of one scan is compared in."""
 
@@ -192,8 +202,8 @@ class MeshScorer:
         with ExitStack() as stack:
             try:
                 scan = self._meshes.scans[scan_id]
-                surface, unit_cm, pose = self._scan_surface(scan)
-                loaded = stack.enter_context(self._surfaces.loaded(surface))
+                read = self._read_scan(scan)
+                loaded = stack.enter_context(self._surfaces.loaded(read.surface, read.face_cm))
                 voxels = occlusion_voxels(loaded)
             except Exception as error:  # one bad scan must not cost the scores of the others
                 for number, _ in enumerate(yaws):
@@ -207,23 +217,27 @@ class MeshScorer:
                     subject=scan.subject,
                     view=number,
                     yaw_deg=yaw_deg,
-                    pose_class=pose,
+                    pose_class=read.pose_class,
                     occluded_share=self_occluded_share(voxels, rotation),
                 )
-                frame = _Frame(loaded, unit_cm, rotation)
+                frame = _Frame(loaded, read.unit_cm, rotation)
                 self._score_view(key, frame, (scan_id, yaw_deg) in pictured)
                 step()
 
-    def _scan_surface(self, scan: Scan) -> tuple[Surface, float, str]:
-        """Return a scan in the axes of its file, cm, its unit in cm, and its pose class."""
+    def _read_scan(self, scan: Scan) -> _ReadScan:
+        """Read a scan in the axes of its file, which is what methods know."""
         loaded = load_scan(scan)
-        mesh = loaded.mesh
-        if scan.stance.up != "+y" or scan.stance.yaw_deg != 0.0:
-            # Methods know the file, not the scan frame that it was turned into.
-            mesh = read_scan_mesh(scan)
+        mesh, joints = loaded.mesh, loaded.joints
         unit_cm = self._unit_cm if self._unit_cm is not None else loaded.unit_cm
-        pose = pose_class(loaded.joints) if loaded.joints is not None else ""
-        return Surface(mesh.vertices * unit_cm, mesh.faces.astype(np.int64)), unit_cm, pose
+        face = None if joints is None else face_of(joints)
+        if scan.stance.up != "+y" or scan.stance.yaw_deg != 0.0:
+            mesh, face = read_scan_mesh(scan), None
+        return _ReadScan(
+            surface=Surface(mesh.vertices * unit_cm, mesh.faces.astype(np.int64)),
+            unit_cm=unit_cm,
+            pose_class="" if joints is None else pose_class(joints),
+            face_cm=None if face is None else face * unit_cm,
+        )
 
     def _score_view(self, key: SampleKey, frame: _Frame, pictured: bool) -> None:
         truth = self._surfaces.truth(frame.scan, key, frame.rotation)

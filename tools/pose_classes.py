@@ -1,4 +1,4 @@
-"""What a person does, in a few words, from the 3D joints: the pose classes of a report."""
+"""What the 3D joints say of a person for a report: the pose in a few words, and the face."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ def pose_class(joints: NDArray[np.floating]) -> str:
         for side in ("left", "right")
     )
     return f"{arms}, legs bent" if knees < _STRAIGHT_KNEE_DEG else arms
+
+
+def face_of(joints: NDArray[np.floating]) -> NDArray[np.float64] | None:
+    """Return the (3,) middle between the ears, in the frame of the joints; None if they miss."""
+    ears = joints[[JOINT_INDEX["left_ear"], JOINT_INDEX["right_ear"]]]
+    if not (ears[:, 3] > 0).all():
+        return None
+    return np.asarray(ears[:, :3].astype(np.float64).mean(axis=0))
 
 
 def _angle_deg(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.joints import JOINT_INDEX
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef
 from eval.metrics import MAP_METRICS, Measured
 from eval.normal_maps import TwoSidedNormals, normalised_from_cm
@@ -34,7 +33,7 @@ from tools.baselines import (
     true_maps,
 )
 from tools.map_scores import map_values
-from tools.pose_classes import pose_class
+from tools.pose_classes import face_of, pose_class
 from tools.sample_pictures import Painter
 
 LOGGER = logging.getLogger(__name__)
@@ -243,7 +242,10 @@ class Scorer:
         reader = stack.enter_context(self._shards.open(scan_id))
         surface = scan_surface(reader)
         to_normalised = normalised_from_cm(reader.normalised_from_scan, reader.unit_cm)
-        face = _face_cm(reader, to_normalised)
+        normalised = face_of(reader.read("joints/3d", 0))
+        face = None
+        if normalised is not None:
+            face = transform_points(np.linalg.inv(to_normalised), normalised)
         scan = stack.enter_context(self._surfaces.loaded(surface, face))
         return _Body(reader, scan, occlusion_voxels(scan), to_normalised)
 
@@ -320,16 +322,6 @@ class Scorer:
         renderer = self._surfaces.renderer
         with renderer.loaded(surface, body.scan.body.framed_from_cm) as loaded:
             return renderer.both_sides(loaded, camera_from_cm, camera)
-
-
-def _face_cm(reader: ShardReader, to_normalised: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the middle between the ears in the scan's frame, cm; None if they are missing."""
-    joints = reader.read("joints/3d", 0)
-    ears = joints[[JOINT_INDEX["left_ear"], JOINT_INDEX["right_ear"]]]
-    if not (ears[:, 3] > 0).all():
-        return None
-    middle = ears[:, :3].astype(np.float64).mean(axis=0)
-    return np.asarray(transform_points(np.linalg.inv(to_normalised), middle))
 
 
 def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dataset.joints import JOINT_INDEX
-from tools.pose_classes import pose_class
+from tools.pose_classes import face_of, pose_class
 
 
 def figure(arm: tuple[float, float] = (0.05, -1.0), knee_forward: float = 0.0) -> np.ndarray:
@@ -47,3 +47,11 @@ def test_a_missing_joint_leaves_the_pose_unknown() -> None:
     joints = figure()
     joints[JOINT_INDEX["right_knee"], 3] = 0.0
     assert pose_class(joints) == ""
+
+
+def test_the_face_is_between_the_ears() -> None:
+    joints = figure()
+    assert face_of(joints) is None
+    joints[JOINT_INDEX["left_ear"]] = (0.1, 1.6, 0.02, 1.0)
+    joints[JOINT_INDEX["right_ear"]] = (-0.06, 1.62, 0.0, 0.3)
+    np.testing.assert_allclose(face_of(joints), (0.02, 1.61, 0.01))
