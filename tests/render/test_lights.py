@@ -105,11 +105,14 @@ def test_the_paper_rig_has_90_lights_at_radius_2_and_a_fixed_ambient_light() -> 
     assert not np.allclose(rigs[0].diffuse_colours, rigs[1].diffuse_colours)
 
 
-def test_paper_light_shades_a_white_body_visibly_and_clips_under_one_percent(g: GBuffer) -> None:
+@pytest.mark.parametrize("name", ["paper", "key", "soft"])
+def test_light_shades_a_white_body_visibly_and_clips_under_one_percent(
+    g: GBuffer, name: RigName
+) -> None:
     white = SideBuffer(np.full_like(g.front.albedo, 245), g.front.normal, g.front.ray_distance)
     clipped, ranges = [], []
     for seed in range(20):
-        rig = draw_rig("paper", np.random.default_rng(seed))
+        rig = draw_rig(name, np.random.default_rng(seed))
         lit = shade(white, rig, CAMERA, g.mask)[g.mask > 0]
         clipped.append((lit == 255).any(axis=-1).mean())
         ranges.append(np.ptp(np.percentile(lit.mean(axis=-1), [2, 98])))
