@@ -35,5 +35,6 @@ def estimate(scans: int, config: SynthesisConfig, jobs: int) -> Estimate:
     views, pixels = scans * len(config.yaws_deg), config.resolution**2
     size = BYTES_PER_VIEW_AT_512 * (config.resolution / 512.0) ** GROWTH
     seconds = SECONDS_PER_VIEW + SECONDS_PER_MEGAPIXEL * pixels / 1e6
-    total = scans * SECONDS_PER_SCAN + views * seconds
+    people = config.people_per_image
+    total = scans * people * SECONDS_PER_SCAN + views * (seconds + (people - 1) * SECONDS_PER_VIEW)
     return Estimate(views=views, bytes=views * size, hours=total / jobs / 3600.0)

@@ -22,3 +22,9 @@ def test_the_estimate_grows_with_scans_and_shrinks_with_jobs() -> None:
     assert many.bytes == pytest.approx(500 * one.bytes)
     assert many.hours == pytest.approx(500 * one.hours)
     assert estimate(500, config, jobs=4).hours == pytest.approx(many.hours / 4)
+
+
+def test_groups_take_longer_for_each_scan_that_is_read_and_drawn_again() -> None:
+    one, three = (estimate(10, SynthesisConfig(people_per_image=n), jobs=1) for n in (1, 3))
+    assert three.views == one.views and three.bytes == one.bytes
+    assert three.hours > one.hours
