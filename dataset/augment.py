@@ -24,8 +24,7 @@ class AugmentConfig:
         colour: lowest factor of brightness, contrast and saturation, drawn in [colour, 1];
             1 changes nothing.
         mirror: probability of a left-right mirrored sample.
-        background: probability of the background of another view, where the shards keep
-            person and background apart (`render-dataset --composite on-read`).
+        background: probability of the background of another view.
     """
 
     colour: float = 0.7
@@ -52,7 +51,8 @@ class Layers:
     Attributes:
         person: (R, R, 3) uint8 sRGB, premultiplied.
         coverage: (R, R) uint8.
-        background: (R, R, 3) uint8 sRGB.
+        background: (R, R, 3) uint8 sRGB; behind the person known with `--composite on-read`,
+            else filled smoothly.
     """
 
     person: NDArray[np.uint8]
@@ -77,7 +77,7 @@ class ViewArrays:
         ray_distance: (2, R, R) float32, front and back, normalised units, 0 = background.
         reliable: (R, R) bool.
         joints: (31, 3) float32 pixels of the R frame and confidence.
-        layers: what the image was composed of, where the shards keep it (`--composite on-read`).
+        layers: what the image was composed of; None where they are not read.
         normals: (2, R, R, 3) float32 rendered unit normals of front and back, camera frame, out
             of the body, 0 = background; None where they are not read.
     """

@@ -177,6 +177,11 @@ class ShardReader:
         )
 
     @property
+    def composite(self) -> str:
+        """"baked", or "on-read" where backgrounds are kept whole."""
+        return self._shape.composite
+
+    @property
     def unit_cm(self) -> float:
         """Length of one scan unit, centimetres; 1 for a group."""
         return float(self._open().attrs["unit_cm"])
@@ -246,7 +251,7 @@ class ShardReader:
             return self._table(name, view)
         if name not in PICTURES:
             raise ValueError(f"name: expected one of {', '.join(PICTURES)}, got {name!r}")
-        if name == IMAGE_FRONT and self._shape.composite == "on-read":
+        if name == IMAGE_FRONT and self.composite == "on-read":
             return composite(
                 self.read("person/front", view, box),
                 self.read("coverage", view, box),

@@ -22,7 +22,7 @@ from dataset.augment import UNCHANGED, AugmentConfig, Layers, ViewArrays, augmen
 from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef, require_standard_views
 from model.encoding import encode_depth, encode_image, encoded_from_camera_normals
 from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
-from render.compositing import composite
+from render.compositing import composite, fill_smoothly
 
 RELIABLE_PERSON = 1
 """Mask value of a person pixel whose surfaces are both reliable."""
@@ -110,22 +110,31 @@ def picked_pixels(factor: int) -> slice:
 def _read_image(
     reader: ShardReader, view: int, factor: int, layered: bool
 ) -> tuple[NDArray[np.uint8], Layers | None]:
-    """Return the reduced image, and its layers where the shard keeps them (read once)."""
+    """Return the reduced image, and on request its layers."""
+    on_read = reader.composite == "on-read"
     if not layered:
         return reduce_image(reader.read("image/front", view), factor), None
-    person, coverage, background = (
-        reader.read(name, view) for name in ("person/front", "coverage", "background/pixels")
+    person, coverage, picture = (
+        reader.read(name, view)
+        for name in ("person/front", "coverage", "background/pixels" if on_read else "image/front")
     )
-    layers = Layers(
-        person=reduce_image(person, factor),
-        coverage=reduce_image(coverage[..., None], factor)[..., 0],
-        background=reduce_image(background, factor),
+    image = composite(person, coverage, picture) if on_read else picture
+    image, picture = reduce_image(image, factor), reduce_image(picture, factor)
+    reduced = reduce_image(coverage[..., None], factor)[..., 0]
+    # Nobody knows what is behind the person of a baked image.
+    background = picture if on_read else fill_smoothly(picture, reduced > 0)
+    return image, Layers(
+        person=reduce_image(person, factor), coverage=reduced, background=background
     )
-    return reduce_image(composite(person, coverage, background), factor), layers
 
 
 def read_view(
-    shards: ShardSet, view: ViewRef, resolution: int, *, with_normals: bool = False
+    shards: ShardSet,
+    view: ViewRef,
+    resolution: int,
+    *,
+    with_layers: bool = False,
+    with_normals: bool = False,
 ) -> ViewArrays:
     """Read one view at the working resolution.
 
@@ -133,9 +142,8 @@ def read_view(
     """
     factor = reduction_factor(shards.resolution, resolution)
     pick = picked_pixels(factor)
-    layered = shards.config.get("composite") == "on-read"
     with shards.open(view.scan_id) as reader:
-        image, layers = _read_image(reader, view.view, factor, layered)
+        image, layers = _read_image(reader, view.view, factor, with_layers)
         depth = np.stack(
             [reader.read(f"depth/{side}", view.view)[pick, pick] for side in ("front", "back")]
         )
@@ -255,7 +263,11 @@ class ViewDataset(Dataset[Batch]):
         if index in self._cache:
             return self._cache[index]
         arrays = read_view(
-            self._shards, self._views[index], self._resolution, with_normals=self._with_normals
+            self._shards,
+            self._views[index],
+            self._resolution,
+            with_layers=self._augment.background > 0.0,
+            with_normals=self._with_normals,
         )
         if len(self._cache) < self._cache_limit:
             self._cache[index] = arrays

@@ -94,3 +94,34 @@ def _check_same_size(colours: NDArray[np.uint8], coverage: NDArray[np.uint8]) ->
         )
     if coverage.dtype != np.uint8:
         raise ValueError(f"coverage: expected uint8, got {coverage.dtype}")
+
+
+def fill_smoothly(image: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Fill hidden pixels from those around them: pull-push over a pyramid.
+
+    Args:
+        image: (H, W, 3) uint8.
+        hidden: (H, W) bool, pixels whose values do not count.
+
+    Returns:
+        (H, W, 3) uint8; the other pixels are as they were. Black where all are hidden.
+    """
+    seen = (~hidden).astype(np.float32)
+    filled = _pull_push(image * seen[..., None], seen)
+    return np.where(hidden[..., None], np.rint(filled), image).astype(np.uint8)
+
+
+def _pull_push(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return means (sums over weights), with those of halved images where the weight is 0."""
+    divisor = np.where(weights > 0.0, weights, np.float32(1.0))[..., None]
+    means = np.asarray(sums / divisor, dtype=np.float32)
+    height, width = weights.shape
+    if weights.all() or min(height, width) < 2:
+        return means
+    half = (width // 2, height // 2)
+    coarse = _pull_push(
+        np.asarray(cv2.resize(sums, half, interpolation=cv2.INTER_AREA), dtype=np.float32),
+        np.asarray(cv2.resize(weights, half, interpolation=cv2.INTER_AREA), dtype=np.float32),
+    )
+    enlarged = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(weights[..., None] > 0.0, means, enlarged).astype(np.float32)

@@ -32,13 +32,14 @@ def test_every_view_is_drawn_once_a_pass_and_processes_share_the_stream() -> Non
     assert [draw for pair in zip(*ranks) for draws in pair for draw in draws] == whole
 
 
-def test_people_are_put_before_the_rooms_of_other_views(tmp_path: Path) -> None:
+@pytest.mark.parametrize("composite", ["baked", "on-read"])
+def test_people_are_put_before_the_rooms_of_other_views(tmp_path: Path, composite: str) -> None:
     write_person(tmp_path / "scans", "a", seed=1)
     write_person(tmp_path / "scans", "b", seed=2)
     write_person(tmp_path / "scans", "c", seed=3)
     options = ["--scans", str(tmp_path / "scans"), "--out", str(tmp_path / "shards")]
     options += ["--resolution", "128", "--angles", "-10", "10", "20", "--jobs", "1"]
-    assert render_dataset([*options, "--composite", "on-read"]) == 0
+    assert render_dataset([*options, "--composite", composite]) == 0
     always = AugmentConfig(colour=1.0, mirror=0.0, background=1.0)
     data = ViewDataset(tmp_path / "shards", "train", 128, augment=always, seed=0)
     view = data.view(0)
@@ -48,6 +49,9 @@ def test_people_are_put_before_the_rooms_of_other_views(tmp_path: Path) -> None:
     empty = torch.from_numpy(view.layers.coverage == 0)
     spread = images.amax(0) - images.amin(0)
     assert spread[:, solid].max() == 0 and spread[:, empty].mean() > 0.1
+    # Nothing of the other person comes along with the room.
+    assert (view.image[empty.numpy()] == view.layers.background[empty.numpy()]).all()
+    assert (np.abs(view.layers.background.astype(int) - view.image)[solid.numpy()]).mean() > 5
 
 
 def test_images_are_reduced_by_the_mean_of_blocks() -> None:
