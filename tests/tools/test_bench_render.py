@@ -28,7 +28,7 @@ def test_the_bench_compares_a_person_with_ray_casting_and_writes_every_figure(
     assert figures["compared"].keys() == TARGETS.keys()
     baseline = figures["ray_casting"]["wall"]
     for entry in figures["compared"].values():
-        assert entry["times_as_fast"] == pytest.approx(baseline / entry["wall"], abs=0.02)
+        assert entry["times_as_fast"] == pytest.approx(baseline / entry["wall"], rel=0.05, abs=0.01)
     assert figures["views_of_a_process"] == 7
     printed = capsys.readouterr().out
     assert "baseline sheet has 7.4 s" in printed and "warning" not in printed

@@ -179,6 +179,7 @@ def _figures(measured: Measured, load: float) -> dict[str, Any]:
             name: {
                 **seconds.rounded(),
                 "times_as_fast": round(baseline.wall / seconds.wall, 2),
+                "times_as_fast_by_processor": round(baseline.processor / seconds.processor, 2),
                 "times_as_fast_as_the_rays_alone": round(casting.rays.wall / seconds.wall, 2),
                 "target": TARGETS[name],
             }
@@ -198,7 +199,8 @@ def _print_report(figures: dict[str, Any]) -> None:
         f"agreement with ray casting: mask IoU {figures['mask_iou']:.5f}, "
         f"{figures['share_within_1e-4']:.4%} of smooth pixels within 1e-4"
     )
-    print(f"\n{'':44s}{'wall s':>9s}{'cpu s':>9s}{'ratio':>8s}{'target':>8s}{'rays only':>11s}")
+    heads = f"{'wall s':>9s}{'cpu s':>9s}{'ratio':>8s}{'target':>8s}{'cpu ratio':>11s}"
+    print(f"\n{'':44s}{heads}{'rays only':>11s}")
     for label, key in (
         ("ray casting, all hits", "ray_casting"),
         ("  of it the search structure", "of_it_structure"),
@@ -207,6 +209,7 @@ def _print_report(figures: dict[str, Any]) -> None:
         print(_row(label, figures[key]))
     for name, entry in figures["compared"].items():
         ratios = f"{entry['times_as_fast']:8.1f}{entry['target']:8.0f}"
+        ratios += f"{entry['times_as_fast_by_processor']:11.1f}"
         print(_row(name, entry) + f"{ratios}{entry['times_as_fast_as_the_rays_alone']:11.1f}")
     print("\nwhere the time of a view goes")
     for name, entry in figures["steps"].items():
