@@ -13,7 +13,7 @@ from typing import Any
 
 from eval.metrics import Measured, MetricColumn
 from eval.page import PackedPictures, SampleId, render_html
-from eval.protocol import SampleKey, SampleScore
+from eval.protocol import SampleKey, SampleScore, ScoreConfig
 from eval.results import (
     Comparison,
     Results,
@@ -59,20 +59,11 @@ def results_to_dict(
     results: Results, tool_version: str = "unknown", against: Sequence[Comparison] = ()
 ) -> dict[str, Any]:
     """Return the results as JSON values; see the field names for units."""
-    config = results.config
     return {
         "schema_version": SCHEMA_VERSION,
         "tool_version": tool_version,
         "source": dict(results.source),
-        "settings": {
-            "metrics": list(config.metrics),
-            "scale": config.scale,
-            "alignment": config.align,
-            "seed": config.seed,
-            "samples": config.samples,
-            "voxels": config.voxels,
-            "normal_resolution": config.normal_resolution,
-        },
+        "settings": _settings(results.config),
         "columns": [_column_dict(column) for column in results.columns],
         "best": best_methods(results),
         "methods": [
@@ -96,6 +87,18 @@ def results_to_dict(
         "samples": [_score_dict(score) for score in results.scores],
         "failures": [asdict(failure) for failure in results.failures],
         "notes": list(results.notes),
+    }
+
+
+def _settings(config: ScoreConfig) -> dict[str, Any]:
+    return {
+        "metrics": list(config.metrics),
+        "scale": config.scale,
+        "alignment": config.align,
+        "seed": config.seed,
+        "samples": config.samples,
+        "voxels": config.voxels,
+        "normal_resolution": config.normal_resolution,
     }
 
 
@@ -192,6 +195,7 @@ def read_report(path: Path, flag: str = "--against") -> EarlierReport:
         scores = tuple(_read_score(entry) for entry in read["samples"])
         methods = tuple(str(entry["method"]) for entry in read["methods"])
         settings = dict(read["settings"])
+        schema = read["schema_version"]
     except OSError as error:
         raise UserInputError(
             f"{flag}: expected a results.json of eval-2k2k, got {file} ({error.strerror or error})"
@@ -201,7 +205,24 @@ def read_report(path: Path, flag: str = "--against") -> EarlierReport:
             f"{flag}: expected a results.json of eval-2k2k, got {file}, which is none "
             f"({type(error).__name__}: {error})"
         ) from error
+    if schema != SCHEMA_VERSION:
+        raise UserInputError(
+            f"{flag}: {file}: expected schema version {SCHEMA_VERSION}, got {schema} "
+            "(metrics are defined otherwise there; evaluate again)"
+        )
     return EarlierReport(file, methods, scores, settings)
+
+
+def check_comparable(config: ScoreConfig, earlier: EarlierReport, flag: str = "--against") -> None:
+    """Raise UserInputError when two reports measure in different ways."""
+    for name, value in _settings(config).items():
+        if name in ("metrics", "seed"):
+            continue
+        if earlier.settings.get(name) != value:
+            raise UserInputError(
+                f"{flag}: {earlier.path}: expected {name.replace('_', ' ')} {value}, as here, got "
+                f"{earlier.settings.get(name)}"
+            )
 
 
 def _read_score(entry: dict[str, Any]) -> SampleScore:

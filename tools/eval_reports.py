@@ -60,13 +60,13 @@ def score_config(arguments: argparse.Namespace) -> ScoreConfig:
 
 def check_measurement(arguments: argparse.Namespace) -> None:
     """Raise UserInputError when what is to be measured, or compared with, is not usable."""
-    from eval.report import read_report
+    from eval.report import check_comparable, read_report
 
-    score_config(arguments)
+    config = score_config(arguments)
     if arguments.timing_runs < 0:
         raise UserInputError(f"--timing-runs: expected 0 or more, got {arguments.timing_runs}")
     if arguments.against is not None:
-        read_report(arguments.against)
+        check_comparable(config, read_report(arguments.against))
 
 
 def versions() -> str:

@@ -26,7 +26,7 @@ from eval.pictures import (
     overview_picture,
 )
 from eval.protocol import SampleKey, SampleScore, ScoreConfig
-from eval.report import compare_with, read_report, write_report
+from eval.report import check_comparable, compare_with, read_report, write_report
 from eval.results import Cost, Failure, Results, summarise
 from eval.tables import latex_table, results_table
 from render.errors import UserInputError
@@ -242,3 +242,17 @@ def test_another_file_is_refused_as_a_report(tmp_path: Path) -> None:
     for path in (tmp_path / "x.json", tmp_path / "none.json"):
         with pytest.raises(UserInputError, match="--against: expected a results.json"):
             read_report(path)
+    written = write_report(tmp_path / "a", results(), {}).json
+    written.write_text(written.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    with pytest.raises(UserInputError, match="expected schema version 2, got 1"):
+        read_report(written)
+
+
+def test_reports_that_measure_otherwise_are_not_compared(tmp_path: Path) -> None:
+    write_report(tmp_path, results(), {})
+    earlier = read_report(tmp_path)
+    check_comparable(dataclasses.replace(CONFIG, seed=9, metrics=("p2s",)), earlier)
+    with pytest.raises(UserInputError, match="expected scale normalised, as here, got original"):
+        check_comparable(dataclasses.replace(CONFIG, scale="normalised"), earlier)
+    with pytest.raises(UserInputError, match="expected samples 500, as here, got 123"):
+        check_comparable(dataclasses.replace(CONFIG, samples=500), earlier)
