@@ -214,6 +214,7 @@ def upright_face_cm(scan: Surface) -> NDArray[np.float64]:
 
 def occlusion_voxels(scan: LoadedScan) -> Occupancy:
     """Return the voxels that `eval.volumes.self_occluded_share` looks through."""
-    if scan.inside is not None:
+    # Every voxel of it becomes a point, so a fine lattice would fill the memory.
+    if scan.inside is not None and max(scan.inside.inside.shape) <= 2 * _OCCLUSION_VOXELS:
         return scan.inside
     return occupancy(scan.surface, voxel_pitch_cm(scan.surface, _OCCLUSION_VOXELS))
