@@ -200,23 +200,27 @@ def test_refined_depth_teaches_the_first_networks_in_fine_tuning(
     "compute",
     [
         ComputeConfig(channels_last=True),
-        pytest.param(ComputeConfig(compiled=True), marks=pytest.mark.slow),
+        pytest.param(
+            ComputeConfig(compiled=True), marks=[pytest.mark.slow, pytest.mark.timeout(3600)]
+        ),
     ],
 )
 def test_layout_and_compiling_change_no_result(
     shards: Path, tmp_path: Path, compute: ComputeConfig
 ) -> None:
-    plain = trainer_of(shards, tmp_path, tiny_config(2))
-    other = trainer_of(shards, tmp_path, tiny_config(2, compute=compute))
-    weight = other.run.network.low_normal.encoder.blocks[1][0].weight
+    # In phase 1 the coarsest features of 128 pixels are one pixel a view, and batch norm over two
+    # values magnifies rounding.
+    plain = trainer_of(shards, tmp_path, tiny_config(2), "2")
+    other = trainer_of(shards, tmp_path, tiny_config(2, compute=compute), "2")
+    weight = other.run.network.refiner.merge[0][0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == compute.channels_last
-    batches = next(plain.run.steps("1", range(1)))
+    batches = next(plain.run.steps("2", range(1)))
     assert other.step(batches, 0) == pytest.approx(plain.step(batches, 0), rel=1e-4)
     gradients = [
         torch.cat([gradient.flatten() for gradient in first_gradient(trainer)])
         for trainer in (plain, other)
     ]
-    assert torch.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.99
+    assert torch.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.9999
 
 
 def test_a_checkpoint_starts_a_run_at_another_resolution(tmp_path: Path) -> None:
