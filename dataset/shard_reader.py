@@ -178,7 +178,7 @@ class ShardReader:
 
     @property
     def composite(self) -> str:
-        """"baked", or "on-read" where backgrounds are kept whole."""
+        """ "baked", or "on-read" where backgrounds are kept whole."""
         return self._shape.composite
 
     @property
