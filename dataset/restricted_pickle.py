@@ -1,7 +1,8 @@
 """Unpickling without trust: arrays and plain containers, nothing that runs code.
 
 A pickle is a program that may call any function it can name. This one may name what NumPy
-arrays are rebuilt with, and nothing else.
+arrays are rebuilt with, and gets stand-ins that hold numbers and text alone: NumPy's own would
+take bytes of the file for the addresses of objects.
 """
 
 from __future__ import annotations
@@ -18,21 +19,47 @@ from render.errors import ScanError
 LARGEST_BYTES = 1 << 20
 """Body parameters take a few kB; a larger file is something else."""
 
-_RECONSTRUCT = np.zeros(0).__reduce__()[0]
-
-ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    # The same function before and after NumPy 2 moved it.
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    # trimesh's array that notices changes; its content is that of a plain array.
-    ("trimesh.caching", "TrackedArray"): np.ndarray,
-}
+_PLAIN_KINDS = "biufcSU"
 
 
 class _RefusedError(pickle.UnpicklingError):
     """The pickle names something that is not allowed."""
+
+
+class _Kind:
+    """Stands in for `numpy.dtype`."""
+
+    def __init__(self, name: object, *_: object) -> None:
+        if not isinstance(name, str) or np.dtype(name).kind not in _PLAIN_KINDS:
+            raise _RefusedError(f"numpy.dtype({name!r})")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array:
+    """Stands in for `numpy.ndarray` and for what makes an empty one."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, is_fortran, data = state
+        order = "F" if is_fortran else "C"
+        self.values = np.ndarray(shape, kind.dtype, data, order=order).copy()
+
+
+ALLOWED: dict[tuple[str, str], type] = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Kind,
+    # The same function before and after NumPy 2 moved it.
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    # trimesh's array that notices changes; its content is that of a plain array.
+    ("trimesh.caching", "TrackedArray"): _Array,
+}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -41,6 +68,17 @@ class _Unpickler(pickle.Unpickler):
         if allowed is None:
             raise _RefusedError(f"{module}.{name}")
         return allowed
+
+
+def _plain(value: Any) -> Any:
+    """Return what was read with arrays in the place of their stand-ins."""
+    if isinstance(value, _Array):
+        return value.values
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(entry) for entry in value)
+    return value
 
 
 def read_pickle(path: Path) -> Any:
@@ -54,7 +92,7 @@ def read_pickle(path: Path) -> Any:
         size = path.stat().st_size
         if size > LARGEST_BYTES:
             raise ScanError(f"{path}: expected at most {LARGEST_BYTES} bytes, got {size}")
-        return _Unpickler(io.BytesIO(path.read_bytes())).load()
+        return _plain(_Unpickler(io.BytesIO(path.read_bytes())).load())
     except ScanError:
         raise
     except OSError as error:

@@ -64,6 +64,38 @@ def test_other_functions_are_refused_whatever_their_arguments(tmp_path: Path, na
         read_pickle(path)
 
 
+class Forged:
+    """Unpickled by NumPy's own functions, this is an array of objects at addresses of its own."""
+
+    def __init__(self, kind: str, *parts: object) -> None:
+        self._kind, self._parts = kind, parts
+
+    def __reduce__(self) -> tuple[object, ...]:
+        cleared = (3, "|", None, None, None, -1, -1, 0)
+        if self._kind == "dtype":
+            return np.dtype, ("O8", False, True), cleared
+        if self._kind == "buffer":
+            return np.ndarray, ((1,), np.dtype("O"), b"AAAAAAA\0")
+        state = (1, (1,), Forged("dtype"), False, b"AAAAAAA\0")
+        return np.zeros(0).__reduce__()[0], (np.ndarray, (0,), b"b"), state
+
+
+@pytest.mark.parametrize("kind", ["buffer", "state"])
+def test_bytes_are_not_taken_for_addresses_of_objects(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"betas": Forged(kind)}))
+    with pytest.raises(ScanError, match=r"calls numpy\.dtype\('O8'\), which was refused"):
+        read_pickle(path)
+
+
+def test_arrays_of_any_order_and_of_text_are_read(tmp_path: Path) -> None:
+    rows = np.arange(6, dtype=">i2").reshape(2, 3)
+    content = {"big": rows, "fortran": np.asfortranarray(rows), "text": np.array(["a", "bc"])}
+    found = read_pickle(write_pickle(tmp_path / "a.pkl", [content, (np.zeros((0, 3)),)]))
+    assert found[0]["big"].tolist() == found[0]["fortran"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert found[0]["text"].tolist() == ["a", "bc"] and found[1][0].shape == (0, 3)
+
+
 @pytest.mark.parametrize("data", [b"", b"no pickle", b"\x80\x03}q\x00(X", b"(" * 5000])
 def test_a_damaged_pickle_is_one_sentence(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.pkl").write_bytes(data)
