@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,8 @@ def make_people(config: DemoScanConfig) -> tuple[int, int]:
 
     folders = [config.out / person_id(number) for number in range(config.count)]
     missing = [n for n, f in enumerate(folders) if config.overwrite or not is_complete(f)]
+    for number in set(range(config.count)).difference(missing):
+        _check_kept(config, number, folders[number])
     if not missing:
         return 0, config.count
     print("loading the body model (a minute or two the first time on a machine)", file=sys.stderr)
@@ -166,6 +169,29 @@ def make_people(config: DemoScanConfig) -> tuple[int, int]:
     for _ in tqdm(results, total=len(missing), unit="person", desc="people"):
         pass
     return len(missing), config.count - len(missing)
+
+
+def _check_kept(config: DemoScanConfig, number: int, folder: Path) -> None:
+    """Raise DemoScanError where a person that would be kept was made with other flags."""
+    path = folder / "metadata.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DemoScanError(f"{path}: expected a person's metadata, got: {error}") from error
+    wanted: dict[str, object] = {
+        "seed": config.seed + number,
+        "vertices": config.vertices,
+        "texture": config.texture,
+    }
+    if config.splits is not None:
+        wanted["split"] = config.split_of(number)
+    for name, value in wanted.items():
+        there = found.get(name) if isinstance(found, dict) else None
+        if there != value:
+            raise DemoScanError(
+                f"{folder}: expected a person with {name} {value}, found one with {there} "
+                "(give another --out, or --overwrite to make it again)"
+            )
 
 
 def _make_one(

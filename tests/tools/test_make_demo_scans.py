@@ -85,6 +85,21 @@ def test_another_process_with_other_jobs_and_threads_writes_the_same_bytes(
         assert apart == json.loads(second["metadata.json"])
 
 
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (["--seed", "5"], "expected a person with seed 5, found one with 0"),
+        (["--vertices", "15000"], "expected a person with vertices 15000, found one with 14000"),
+        (["--splits", "0", "1", "1"], "expected a person with split val, found one with train"),
+    ],
+)
+def test_people_of_other_flags_are_not_kept_as_if_they_were_asked_for(
+    extra: list[str], says: str, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--out", str(scans), "--count", "2", *SMALL, *extra]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_existing_people_are_kept_unless_overwrite_is_given(scans: Path) -> None:
     folder = scans / "person_0001"
     before = (folder / "person_0001.obj").read_bytes()
