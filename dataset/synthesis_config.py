@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dataset.scans.scan import folder_tree
 from dataset.shard_codec import MOST_PEOPLE, RESOLUTION_LIMITS
 from dataset.views import MOST_YAWS, CameraRanges, View, view_seed, yaw_angles
-from render.backgrounds import IMAGE_SUFFIXES
+from render.backgrounds import image_names
 from render.errors import UserInputError
 from render.lights import RIG_NAMES, RigName
 
@@ -127,13 +126,5 @@ class SynthesisConfig:
 def _backgrounds_digest(root: Path | None) -> str:
     if root is None:
         return "rooms"
-    names = sorted(
-        path.relative_to(root).as_posix()
-        for folder in folder_tree(root)
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    )
-    return (
-        "pictures "
-        + hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
-    )
+    names = "\n".join(image_names(root)).encode("utf-8", "surrogateescape")
+    return "pictures " + hashlib.sha256(names).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from render.colour import jitter_colours
 from render.compositing import resize_cover_crop
 from render.context import OffscreenContext
 from render.errors import UserInputError
+from render.folders import folder_tree, is_junk
 from render.rasteriser import Rasteriser
 from render.rooms import draw_room
 
@@ -37,7 +37,8 @@ class Background:
     Attributes:
         pixels: (R, R, 3) uint8 sRGB.
         id: path of the image below the folder, or "room-" and the number it was drawn from.
-        crop: (4,) float32, left, top, width, height of the part used, in pixels of the source.
+        crop: (4,) float32, left, top, width, height of the part used, in pixels of the source
+            as it is shown, whatever size it was decoded at.
     """
 
     pixels: NDArray[np.uint8]
@@ -66,7 +67,7 @@ class BackgroundSource:
     ) -> None:
         self._root = root
         self._jitter = jitter
-        self._names = [] if root is None else _image_names(root)
+        self._names = [] if root is None else image_names(root)
         self._context = context
         self._own_context: OffscreenContext | None = None
         self._rasteriser: Rasteriser | None = None
@@ -107,13 +108,14 @@ class BackgroundSource:
             name = self._names[int(rng.integers(len(self._names)))]
             if name in self.skipped:
                 continue
-            image = _decode(root / name, resolution)
-            if image is None:
+            decoded = _decode(root / name, resolution)
+            if decoded is None:
                 self.skipped.add(name)
                 LOGGER.warning("%s: cannot be decoded and is skipped", root / name)
                 continue
+            image, reduction = decoded
             cut = resize_cover_crop(image, resolution, rng)
-            return Background(pixels=cut.pixels, id=name, crop=cut.crop)
+            return Background(pixels=cut.pixels, id=name, crop=cut.crop * np.float32(reduction))
         raise BackgroundError(
             f"{root}: expected images that can be decoded, got {len(self.skipped)} that cannot"
         )
@@ -131,15 +133,19 @@ class BackgroundSource:
         return Background(pixels=pixels, id=f"room-{number:08x}", crop=crop)
 
 
-def _image_names(root: Path) -> list[str]:
-    """Return the paths below root of all images, with forward slashes, sorted."""
+def image_names(root: Path) -> list[str]:
+    """Return the paths below root of all images, with forward slashes, sorted, without junk.
+
+    Raises:
+        BackgroundError: the folder is missing or holds no image.
+    """
     if not root.is_dir():
         raise BackgroundError(f"{root}: expected a folder of background images, found none")
     names = [
-        Path(folder, name).relative_to(root).as_posix()
-        for folder, _, files in os.walk(root)
-        for name in files
-        if name.lower().endswith(IMAGE_SUFFIXES)
+        path.relative_to(root).as_posix()
+        for folder in folder_tree(root)
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not is_junk(path)
     ]
     if not names:
         raise BackgroundError(
@@ -148,17 +154,22 @@ def _image_names(root: Path) -> list[str]:
     return sorted(names)
 
 
-def _decode(path: Path, resolution: int) -> NDArray[np.uint8] | None:
-    """Return (H, W, 3) uint8, or None where there is no whole image of bounded size."""
+def _decode(path: Path, resolution: int) -> tuple[NDArray[np.uint8], float] | None:
+    """Return (H, W, 3) uint8, and how many times larger the picture is in its file.
+
+    None where there is no whole image of bounded size.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
+                full_width = image.width
                 # JPEG decodes at a half, quarter or eighth of its size at a fraction of the time.
                 image.draft("RGB", (2 * resolution, 2 * resolution))
                 if image.width * image.height > LARGEST_PIXELS:
                     return None
-                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+                reduction = full_width / image.width
+                return np.array(ImageOps.exif_transpose(image).convert("RGB")), reduction
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         LOGGER.debug("%s: %s", path, error)
         return None

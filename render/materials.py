@@ -88,7 +88,7 @@ def inside(root: Path, folder: Path, name: str, named_in: Path) -> Path:
     """
     top = os.path.abspath(root)
     path = os.path.abspath(folder / name.replace("\\", "/"))
-    if os.path.commonpath([top, path]) != top:
+    if "\0" in name or os.path.commonpath([top, path]) != top:
         raise ScanError(f"{named_in}: expected files within {root}, got {name!r}")
     return Path(path)
 
@@ -153,9 +153,14 @@ def decode_texture(source: Path | BinaryIO, name: str) -> NDArray[np.uint8]:
                     "%s: a texture of %s pixels is reduced to %d x %d", name, size, *pixels.size
                 )
             return np.array(pixels)
+    except ScanError:
+        raise
     except UnidentifiedImageError as error:
         raise ScanError(f"{name}: expected an image as texture, got something else") from error
-    except (OSError, SyntaxError, EOFError, struct.error, zlib.error) as error:
+    except (
+        OSError, SyntaxError, EOFError, ValueError, struct.error, zlib.error,
+        Image.DecompressionBombError,
+    ) as error:  # fmt: skip
         raise ScanError(f"{name}: expected a whole image as texture, got: {error}") from error
 
 

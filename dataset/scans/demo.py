@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dataset.scans.scan import CM_PER_UNIT, Scan, folder_tree, mesh_files, safe_ids
+from dataset.scans.scan import CM_PER_UNIT, Scan, mesh_files, safe_ids
 from dataset.splits import SPLITS
 from render.errors import ScanError
+from render.folders import folder_tree
 from render.readers import MESH_KINDS
 
 METADATA_NAME = "metadata.json"

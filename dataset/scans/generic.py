@@ -7,9 +7,11 @@ scan is clearly longer along z, and the person faces +z (of a z-up file -y). Joi
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
-from dataset.scans.scan import Scan, Stance, folder_tree, mesh_files, safe_ids
+from dataset.scans.scan import Scan, Stance, mesh_files, safe_ids
+from render.folders import folder_tree
 
 GLTF_SUFFIXES = (".glb", ".gltf")
 """Files whose format says that y is up."""
@@ -25,10 +27,10 @@ def find(root: Path) -> list[Scan]:
         here = mesh_files(folder)
         meshes.extend((mesh, _joints_path(mesh, alone=len(here) == 1)) for mesh in here)
     names = {mesh: _name(mesh.relative_to(root)) for mesh, _ in meshes}
-    taken = list(names.values())
+    taken = Counter(names.values())
     # A mesh in both formats, or a/a.obj beside a.obj: the full path tells them apart.
     names = {
-        mesh: mesh.relative_to(root).as_posix() if taken.count(name) > 1 else name
+        mesh: mesh.relative_to(root).as_posix() if taken[name] > 1 else name
         for mesh, name in names.items()
     }
     ids = safe_ids(names.values())

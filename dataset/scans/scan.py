@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from render.folders import folder_tree, is_junk
 from render.readers import MESH_SUFFIXES
 
 CM_PER_UNIT: dict[str, float] = {"m": 100.0, "cm": 1.0, "mm": 0.1}
 LONGEST_ID = 120
-_JUNK_FOLDERS = {"__MACOSX"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -105,11 +105,6 @@ class Scan:
     problem: str | None = None
 
 
-def is_junk(path: Path) -> bool:
-    """Whether a file or folder is hidden, or left behind by macOS."""
-    return path.name.startswith(".") or path.name in _JUNK_FOLDERS
-
-
 def mesh_files(folder: Path) -> list[Path]:
     """Return the mesh files of one folder, sorted, any case, without junk."""
     return sorted(
@@ -117,21 +112,6 @@ def mesh_files(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in MESH_SUFFIXES and not is_junk(path) and path.is_file()
     )
-
-
-def folder_tree(root: Path) -> Iterator[Path]:
-    """Yield a folder and all below it, sorted, without junk; links are followed once."""
-    seen: set[Path] = set()
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        real = folder.resolve()
-        if real in seen:
-            continue
-        seen.add(real)
-        yield folder
-        inner = (path for path in folder.iterdir() if path.is_dir() and not is_junk(path))
-        waiting.extend(sorted(inner, reverse=True))
 
 
 def all_files(root: Path) -> list[str]:

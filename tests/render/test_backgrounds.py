@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from render.backgrounds import BackgroundError, BackgroundSource
+from render.backgrounds import BackgroundError, BackgroundSource, image_names
 from render.compositing import composite, premultiply, resize_cover_crop
 from render.context import OffscreenContext
 from render.room_light import Surroundings, Window, sunlight
@@ -69,6 +69,30 @@ def test_the_same_seed_draws_the_same_picture_with_its_name_and_crop(tmp_path: P
     np.testing.assert_array_equal(one.crop, two.crop)
     ids = {BackgroundSource(root).draw(np.random.default_rng(s), 24).id for s in range(12)}
     assert ids == {"bar/a.png", "attic/a.png"}
+
+
+def test_links_are_followed_and_what_macos_leaves_behind_is_passed_over(tmp_path: Path) -> None:
+    store = _folder(tmp_path / "store")
+    (store / "bar" / "._a.png").write_bytes(b"not a picture")
+    root = tmp_path / "images"
+    root.mkdir()
+    (root / "linked").symlink_to(store / "bar", target_is_directory=True)
+    assert image_names(root) == ["linked/a.png"]
+
+
+def test_the_crop_of_a_picture_decoded_at_a_part_of_its_size_is_that_of_the_whole(
+    tmp_path: Path,
+) -> None:
+    ramp = np.zeros((480, 800, 3), np.uint8)
+    ramp[..., 1] = np.linspace(0, 255, 800)
+    Image.fromarray(ramp).save(tmp_path / "a.jpg", quality=95)
+    for seed in range(4):
+        drawn = BackgroundSource(tmp_path).draw(np.random.default_rng(seed), 32)
+        left, top, width, height = drawn.crop
+        assert width == height and 480 / 1.4 - 8 <= width <= 480
+        assert 0 <= left <= 800 - width and 0 <= top <= 480 - height
+        middle = drawn.pixels[..., 1].mean() / 255 * 799
+        assert middle == pytest.approx(left + width / 2, abs=8)
 
 
 def test_pictures_that_cannot_be_decoded_are_skipped_and_counted(tmp_path: Path) -> None:
