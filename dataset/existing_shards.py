@@ -11,6 +11,7 @@ from dataset.scans import Scan
 from dataset.shard_codec import ShardError
 from dataset.shard_index import (
     INDEX_NAME,
+    PARTIAL_SUFFIX,
     SCANS_FOLDER,
     SHARD_SUFFIX,
     SPLITS_FOLDER,
@@ -21,7 +22,6 @@ from dataset.shard_index import (
     shard_path,
 )
 from dataset.shard_reader import ShardReader
-from dataset.shard_writer import PARTIAL_SUFFIX
 from dataset.synthesis_config import SynthesisConfig
 
 

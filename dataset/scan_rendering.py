@@ -207,5 +207,5 @@ def _notes(scene: Scene) -> tuple[str, ...]:
     if scene.members:
         notes.append(f"stands with {', '.join(member.scan_id for member in scene.members[1:])}")
     if scene.shrink < 1.0:
-        notes.append(f"shrunk by {scene.shrink:.4f} to clear the image border")
+        notes.append(f"shrunk by {scene.shrink:.4f} to fit into its pictures")
     return tuple(notes)

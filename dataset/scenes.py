@@ -13,7 +13,7 @@ from dataset.joints import JOINT_COUNT
 from dataset.scans import LoadedScan, used_vertices
 from dataset.shard_checks import GroupMember
 from dataset.synthesis_config import GROUP_STREAM, SynthesisConfig
-from dataset.views import View, border_shrink, joints_in_normalised_frame
+from dataset.views import View, border_shrink, depth_shrink, joints_in_normalised_frame
 from render.camera import normalised_from_scan, transform_points
 from render.errors import ScanError
 
@@ -28,7 +28,8 @@ class Scene:
         normalised_from_scans: (4, 4) of each person, shrink included.
         normalised_from_group: (4, 4), from the scan's frame where there is one person.
         unit_cm: length of a unit of that frame, centimetres.
-        shrink: factor by which everything was made smaller to clear the image border.
+        shrink: factor by which everything was made smaller to clear the image border, and for
+            depth to be within what shards hold.
         members: of a group; empty for one person.
         joints_3d: (31, 4) normalised frame + confidence; (P, 31, 4) of a group.
     """
@@ -81,7 +82,8 @@ def set_scene(people: Sequence[LoadedScan], config: SynthesisConfig) -> Scene:
     matrix = _normalised(people[0], vertices, faces)
     is_used = np.zeros(len(vertices), dtype=bool)
     is_used[faces.ravel()] = True
-    shrink = border_shrink(transform_points(matrix, vertices[is_used]), views)
+    points = transform_points(matrix, vertices[is_used])
+    shrink = min(border_shrink(points, views), depth_shrink(points, views))
     if shrink < 1.0:
         matrix = _normalised(people[0], vertices, faces, shrink)
     matrices = tuple(matrix @ placement for placement in placements)

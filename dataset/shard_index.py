@@ -25,6 +25,9 @@ INDEX_NAME = "index.json"
 SCANS_FOLDER = "scans"
 SPLITS_FOLDER = "splits"
 SHARD_SUFFIX = ".h5"
+PARTIAL_SUFFIX = ".partial"
+"""What the name of a file ends in while it is being written."""
+
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 """What a scan id has to be, because it becomes a file name."""
 
@@ -93,7 +96,7 @@ def file_digest(path: Path) -> tuple[int, str]:
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a text file under a temporary name, flush it, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL_SUFFIX)
     with partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
@@ -129,7 +132,10 @@ def read_index(root: Path) -> ShardIndex:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["schema_version"]
         if version != SCHEMA_VERSION:
-            raise ShardError(f"{path}: expected schema version {SCHEMA_VERSION}, got {version}")
+            raise ShardError(
+                f"{path}: expected schema version {SCHEMA_VERSION}, got {version} (render the "
+                "scans again into another folder)"
+            )
         config = _checked(content["config"], dict, "config")
         _checked_integer(config["resolution"], "resolution", *RESOLUTION_LIMITS)
         entries: dict[str, ShardEntry] = {}

@@ -217,7 +217,7 @@ class ShardReader:
         return {name: self._table(f"view/rig/{name}", self._checked(view)) for name in names}
 
     def background(self, view: int) -> tuple[str, NDArray[np.float32]]:
-        """Return the name of a view's background and the (4,) part of it: left, top, size, px."""
+        """Return the name of a view's background and its part: left, top, width, height."""
         name = text_of(self._table("background/id", self._checked(view)))
         return name, self._table("background/crop", view)
 

@@ -27,11 +27,9 @@ from dataset.shard_codec import (
     encode_picture,
     stored_pictures,
 )
+from dataset.shard_index import PARTIAL_SUFFIX
 from dataset.views import View
 from render.camera import Projection
-
-PARTIAL_SUFFIX = ".partial"
-"""What a shard's name ends in while it is being written."""
 
 ZSTD_LEVEL = 3
 TABLE_CHUNK_BYTES = 1 << 20
@@ -234,7 +232,9 @@ class ShardWriter:
             "view/pitch_deg": np.array([view.pitch_deg for view in views], dtype=np.float64),
             "view/roll_deg": np.array([view.roll_deg for view in views], dtype=np.float64),
             "view/seed": np.array([r.seed for r in records], dtype=np.uint64),
-            "background/id": np.array([r.background_id.encode("utf-8") or b" " for r in records]),
+            "background/id": np.array(
+                [r.background_id.encode("utf-8", "backslashreplace") or b" " for r in records]
+            ),
             "background/crop": np.stack(
                 [np.asarray(r.background_crop, dtype=np.float32) for r in records]
             ),

@@ -19,6 +19,7 @@ from render.errors import ScanError
 from render.gbuffer import GBuffer
 from render.lights import draw_rig, rig_to_arrays, shade
 from render.people import merge_people
+from render.picture_box import bounds
 from render.rasteriser import Rasteriser
 from render.upload import MeshHandle
 
@@ -57,7 +58,7 @@ def render_view(
     light_rng = config.generator(scan.scan_id, number, LIGHT_STREAM)
     background_rng = config.generator(scan.scan_id, number, BACKGROUND_STREAM)
     rig = draw_rig(config.rig, light_rng, view.distance)
-    box = _bounds(gbuffer.coverage)
+    box = bounds(gbuffer.coverage)
     front, back = (
         _premultiplied(shade(side, rig, view.camera, gbuffer.mask), gbuffer.coverage, box)
         for side in (gbuffer.front, gbuffer.back)
@@ -100,14 +101,6 @@ def _geometry(gbuffer: GBuffer) -> dict[str, NDArray]:
         pictures[f"depth/{name}"] = side.ray_distance
         pictures[f"normal/{name}"] = side.normal
     return pictures
-
-
-def _bounds(coverage: NDArray[np.uint8]) -> tuple[slice, slice]:
-    """Return the smallest box that holds all covered pixels (empty slices for none)."""
-    rows, columns = (np.flatnonzero(coverage.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _premultiplied(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.shard_codec import DEPTH_MAX
 from render.camera import (
     CAMERA_DISTANCE,
     FOV_DEG,
@@ -28,7 +29,10 @@ BORDER_PX = 1.0
 """A silhouette this near to the border touches it: the outermost pixels are partly covered."""
 
 SHRUNK_MARGIN = 1.0 / 64.0
-"""Free margin of a scan that was shrunk, share of half the image."""
+"""Free margin of a scan that was shrunk, share of half the image, or of `DEPTH_REACH`."""
+
+DEPTH_REACH = DEPTH_MAX - CAMERA_DISTANCE
+"""How much nearer or farther than the middle of the scan a surface may be in a shard."""
 
 MOST_YAWS = 360
 _LIMITS: dict[str, Range] = {
@@ -176,6 +180,30 @@ def border_shrink(points: NDArray[np.floating], views: Sequence[View]) -> float:
         touches = touches or bool((reach + touching * nearer >= touching * distance).any())
         factor = min(factor, wanted * distance / float((reach + wanted * nearer).max()))
     return min(factor, 1.0) if touches else 1.0
+
+
+def depth_shrink(points: NDArray[np.floating], views: Sequence[View]) -> float:
+    """Return the factor by which a scan has to shrink so that shards can hold its depths.
+
+    Only the corners of the cube that scans are normalised to are too far away, and only where
+    a turn takes them before or behind the middle: somebody at the side of a large group.
+
+    Args:
+        points: (V, 3) normalised frame.
+        views: all views of the scan.
+
+    Returns:
+        1.0 where all views can be held, else below 1.
+    """
+    reach = np.linalg.norm(points, axis=1)
+    far = points[reach > DEPTH_REACH]
+    for view in views if len(far) else ():
+        seen = transform_points(view.pose, far)
+        distance = -seen[:, 2] if view.camera.is_orthographic else np.linalg.norm(seen, axis=1)
+        if (np.abs(distance - view.distance) >= DEPTH_REACH).any():
+            # Nothing is nearer or farther than the middle by more than it is away from it.
+            return DEPTH_REACH * (1.0 - SHRUNK_MARGIN) / float(reach.max())
+    return 1.0
 
 
 def joints_in_normalised_frame(

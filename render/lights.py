@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from render.camera import CAMERA_DISTANCE, Camera
 from render.colour import linear_from_srgb_bytes, tabled_srgb_bytes_from_linear
 from render.gbuffer import SideBuffer, extend_outwards
+from render.picture_box import bounds
 
 RigName = Literal["paper", "key", "soft", "none"]
 RIG_NAMES: tuple[RigName, ...] = ("paper", "key", "soft", "none")
@@ -92,7 +93,7 @@ def shade(
         an albedo are lit as their neighbours are. Black elsewhere.
     """
     coloured: NDArray[np.bool_] = np.asarray(side.albedo.any(axis=-1))
-    rows, columns = _bounds(coloured | (mask > 0))
+    rows, columns = bounds(coloured | (mask > 0))
     known: NDArray[np.bool_] = np.asarray(mask[rows, columns] > 0)
     albedo = side.albedo[rows, columns]
     rays = camera.rays(rows, columns, np.float32)[known]
@@ -282,11 +283,3 @@ def _light_points(
             powers = cosines * mirrored ** np.float32(rig.shininess)
             highlight[part] = np.float32(rig.specular_strength) * (powers @ colours)
     return diffuse, highlight
-
-
-def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return the smallest box that holds all wanted pixels (empty slices for none)."""
-    rows, columns = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Box:
@@ -27,3 +30,15 @@ class Box:
     def enlarged(self, factor: int) -> Box:
         """The same rectangle in an image of this many times the size."""
         return Box(self.left * factor, self.top * factor, self.width * factor, self.height * factor)
+
+
+def bounds(wanted: NDArray[np.generic]) -> tuple[slice, slice]:
+    """Return rows and columns of the smallest box that holds all wanted pixels, empty for none.
+
+    Args:
+        wanted: (H, W), not 0 where it is wanted.
+    """
+    rows, columns = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

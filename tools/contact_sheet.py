@@ -111,9 +111,10 @@ def _run(arguments: argparse.Namespace) -> int:
         raise UserInputError(f"--out: expected a .png or .jpg file, got {out}")
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out}: expected no such file, got one (--overwrite replaces it)")
-    sheet = contact_sheet(
-        ShardSet(arguments.shards), arguments.people, arguments.across, arguments.cell
-    )
+    shards = ShardSet(arguments.shards)
+    if not shards.scan_ids:
+        raise UserInputError(f"{arguments.shards}: expected a shard set with shards, got none")
+    sheet = contact_sheet(shards, arguments.people, arguments.across, arguments.cell)
     Image.fromarray(sheet).save(out, optimize=True)
     print(f"contact sheet: {out}")
     return EXIT_OK

@@ -39,13 +39,6 @@ def levelled(vertical: NDArray[np.floating]) -> NDArray[np.float64]:
     return rotation.as_matrix()
 
 
-def turn(yaw_deg: float) -> NDArray[np.float64]:
-    """Return the (3, 3) rotation by an angle about +y; 90 degrees take +z to +x."""
-    yaw = np.radians(yaw_deg)
-    cosine, sine = np.cos(yaw), np.sin(yaw)
-    return np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
-
-
 def facing_rotation(
     up: NDArray[np.floating], facing: NDArray[np.floating]
 ) -> NDArray[np.float64] | None:

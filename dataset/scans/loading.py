@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from dataset.body_model import LARGEST_MISFIT_CM, misfit_cm, pose_body
 from dataset.scans.bodies import READERS, BodyFacts
 from dataset.scans.fragments import without_fragments
-from dataset.scans.frames import facing_rotation, guessed_up, levelled, turn, upright
+from dataset.scans.frames import facing_rotation, guessed_up, levelled, upright
 from dataset.scans.meshes import read_scan_mesh
 from dataset.scans.scan import CM_PER_UNIT, Scan
 from dataset.sidecars import read_sidecar
+from render.camera import yaw_rotation
 from render.errors import ScanError
 from render.mesh import Mesh, transformed
 
@@ -157,7 +158,7 @@ def _rotation(
             notes.append(f"up taken for {up}, from the extent")
         standing = upright(up)
     if stance.yaw_deg is not None:
-        return turn(stance.yaw_deg) @ standing, notes
+        return yaw_rotation(stance.yaw_deg)[:3, :3] @ standing, notes
     found = None if facts is None else facing_rotation(standing[1], facts.facing)
     if found is not None:
         return found, [*notes, "facing taken from the body parameters"]

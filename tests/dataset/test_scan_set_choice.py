@@ -12,7 +12,7 @@ import pytest
 from dataset.joints import JOINT_INDEX
 from dataset.scans import LAYOUT_NAMES, find_scans, load_scan
 from dataset.scans.finding import TABLES
-from dataset.scans.frames import facing_rotation, guessed_up, levelled, turn, upright
+from dataset.scans.frames import facing_rotation, guessed_up, levelled, upright
 from dataset.scans.manifest import read_manifest
 from dataset.scans.scan import AXES
 from dataset.splits import SPLITS
@@ -32,7 +32,6 @@ def test_every_up_axis_becomes_y_by_a_rotation(up: str) -> None:
 def test_z_up_files_face_minus_y_and_y_down_files_minus_z() -> None:
     np.testing.assert_allclose(upright("+z") @ [0, -1, 0], [0, 0, 1])
     np.testing.assert_allclose(upright("-y") @ [0, 0, -1], [0, 0, 1])
-    np.testing.assert_allclose(turn(90.0) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
 
 
 def test_facing_is_made_level_and_is_unknown_for_who_looks_up() -> None:

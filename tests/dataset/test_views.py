@@ -6,17 +6,20 @@ import hashlib
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from dataset.shard_codec import ShardError, encode_depth
 from dataset.views import (
     CameraRanges,
     View,
     border_shrink,
+    depth_shrink,
     joints_in_normalised_frame,
     joints_in_pixels,
     view_seed,
     yaw_angles,
 )
-from render.camera import Camera, project, transform_points
+from render.camera import Camera, Projection, project, transform_points
 from render.errors import UserInputError
 
 
@@ -41,6 +44,25 @@ def test_a_turn_that_shows_what_an_earlier_one_shows_is_left_out() -> None:
 def test_turns_that_make_no_sense_are_refused(bad: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="angles: expected"):
         yaw_angles(*bad)
+
+
+@pytest.mark.parametrize("projection", ["perspective", "orthographic"])
+def test_corners_that_a_turn_takes_too_far_behind_for_the_depth_code_come_nearer(
+    projection: Projection,
+) -> None:
+    points = np.array([[0.35, 0.0, 0.35], [-0.35, 0.1, -0.35], [0.0, -0.35, 0.0]])
+    view = View(camera=Camera(512, projection=projection), yaw_deg=-45.0)
+
+    def depths(factor: float) -> NDArray[np.float64]:
+        seen = transform_points(view.pose, points * factor)
+        return -seen[:, 2] if view.camera.is_orthographic else np.linalg.norm(seen, axis=1)
+
+    with pytest.raises(ShardError, match="expected ray distances"):
+        encode_depth(depths(1.0))
+    shrink = depth_shrink(points, [view])
+    assert 0.9 < shrink < 0.95
+    encode_depth(depths(shrink))
+    assert depth_shrink(points, seen_from(0.0)) == 1.0
 
 
 def test_view_seeds_are_the_digest_of_seed_scan_and_view() -> None:
