@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.joints import MIRRORED_JOINTS
+from render.colour import LUMA
 from render.compositing import composite
 
 
@@ -128,9 +129,8 @@ def scale_colours(
         brightness, contrast, saturation: factors; 1 changes nothing, 0 leaves black, the mean
             grey of the image, and greys.
     """
-    luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
     result = image.astype(np.float32) * (brightness / 255.0)
-    grey = result @ luma
+    grey = result @ LUMA
     result = contrast * result + (1.0 - contrast) * grey.mean()
     grey = contrast * grey + (1.0 - contrast) * grey.mean()
     return saturation * result + (1.0 - saturation) * grey[..., None]

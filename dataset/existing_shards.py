@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset.joints import JOINT_COUNT
 from dataset.scans import Scan
 from dataset.shard_codec import ShardError
 from dataset.shard_index import (
@@ -89,12 +90,14 @@ class Wanted:
         scan: the scan that it is named after.
         identity: what it was made with.
         needs_mesh: whether it has to hold the scan's geometry.
+        needs_joints: whether some joint has to be known.
         companions: ids of scans that may be beside it; None for any.
     """
 
     scan: Scan
     identity: Mapping[str, Any]
     needs_mesh: bool = False
+    needs_joints: bool = False
     companions: frozenset[str] | None = None
 
 
@@ -115,6 +118,9 @@ def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> Shar
             if _stated(reader.metadata) != _stated(scan.metadata):
                 return None
             if wanted.needs_mesh and not reader.has_mesh:
+                return None
+            joints = reader.read("joints/3d", 0).reshape(-1, JOINT_COUNT, 4)[0]  # its own
+            if wanted.needs_joints and not joints[:, 3].any():
                 return None
             beside = {member.scan_id for member in reader.members}
             if wanted.companions is not None and not beside <= wanted.companions:

@@ -81,13 +81,15 @@ def read_joints(path: Path) -> NDArray[np.float64]:
         the file does not name have confidence 0.
 
     Raises:
-        ScanError: the file is not such a sidecar, or holds values that are not finite.
+        ScanError: the file is not such a sidecar, or holds values that are not finite or a
+            confidence that is none.
     """
     try:
         named = json.loads(path.read_text(encoding="utf-8"))["joints"]
         joints = np.zeros((JOINT_COUNT, 4))
         for name, row in named.items():
-            joints[JOINT_INDEX[name]] = row
+            x, y, z, confidence = row  # one number alone would fill all four
+            joints[JOINT_INDEX[name]] = x, y, z, confidence
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ScanError(
             f'{path}: expected joints as {{"joints": {{name: [x, y, z, confidence]}}}}, '
@@ -95,4 +97,6 @@ def read_joints(path: Path) -> NDArray[np.float64]:
         ) from error
     if not np.isfinite(joints).all():
         raise ScanError(f"{path}: expected finite joints, got NaN or infinity")
+    if ((joints[:, 3] < 0.0) | (joints[:, 3] > 1.0)).any():
+        raise ScanError(f"{path}: expected confidences of 0 to 1, got others")
     return joints

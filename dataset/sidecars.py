@@ -49,7 +49,7 @@ def read_sidecar(path: Path, box: NDArray[np.floating]) -> NDArray[np.float64]:
         (31, 4) float64: position in the frame and unit of the mesh file, confidence 0..1.
 
     Raises:
-        ScanError: the file is none of the three, or joints of foreign files are not at the scan.
+        ScanError: the file is none of the three, or joints are not at the scan.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -60,11 +60,12 @@ def read_sidecar(path: Path, box: NDArray[np.floating]) -> NDArray[np.float64]:
     elif path.name.lower().endswith("kp3ds.json"):
         joints = _openpose(path, content)
     else:
-        return read_joints(path)
+        joints = read_joints(path)
     if not np.isfinite(joints).all():
         raise ScanError(f"{path}: expected finite joints, got NaN or infinity")
     known = joints[joints[:, 3] > 0.0, :3]
     margin = MARGIN * float(np.ptp(box, axis=0).max())
+    # In another unit or frame than the scan's they would be wrong without a word.
     outside = int(((known < box[0] - margin) | (known > box[1] + margin)).any(axis=1).sum())
     if outside:
         raise ScanError(f"{path}: expected joints at the scan, got {outside} far outside of it")

@@ -190,6 +190,8 @@ def _render_missing(
                 scan=scan,
                 identity=identity,
                 needs_mesh=store_mesh,
+                # Put beside the scan after it was rendered, they make it usable for training.
+                needs_joints=scan.joints_path is not None and scan.body.joints != "smplx",
                 companions=frozenset(other.scan_id for other in beside),
             )
             entry = complete_entry(run.out, wanted, progress.entries.get(scan.scan_id))

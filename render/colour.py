@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in luma (ITU-R BT.601)."""
 
 
@@ -60,7 +60,7 @@ def jitter_colours(
     red, blue = 1.0 + amount * rng.uniform(-0.2, 0.2, 2)
     colours = image.astype(np.float32) * np.array([red, 1.0, blue], dtype=np.float32)
     colours *= np.float32(brightness)
-    grey = sum(colours[..., channel] * weight for channel, weight in enumerate(_LUMA))
+    grey = sum(colours[..., channel] * weight for channel, weight in enumerate(LUMA))
     colours = grey[..., None] + np.float32(saturation) * (colours - grey[..., None])
     mean = grey.mean(dtype=np.float64)
     colours = np.float32(mean) + np.float32(contrast) * (colours - np.float32(mean))

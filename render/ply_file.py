@@ -38,7 +38,7 @@ def read_ply(path: Path, data: bytes, texture: Path | None) -> ScanArrays:
         return _scan(path, data, texture)
     except ScanError:
         raise
-    except (ValueError, OverflowError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise ScanError(f"{path}: {error}") from error
 
 

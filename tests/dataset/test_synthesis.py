@@ -237,6 +237,30 @@ def test_a_stop_in_the_middle_leaves_a_set_that_can_be_read(scans: Path, tmp_pat
     assert ShardSet(tmp_path / "s").scan_ids == ("p0__person", "p1__person")
 
 
+def test_a_scan_that_was_rendered_without_joints_is_rendered_again_when_it_gets_them(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out, mine = tmp_path / "s", tmp_path / "scans"
+    shutil.copytree(baked, out)
+    shutil.copytree(scans, mine)
+    write_person(mine / "p2", seed=2, unit=1000.0)
+    report = render(mine, out)
+    assert report.done == ("p2__person",) and not report.without_joints
+    with ShardSet(out).open("p2__person") as reader:
+        assert reader.read("joints/3d", 0)[JOINT_INDEX["nose"], 3] == 1.0
+    assert not render(mine, out).done
+
+
+def test_joints_in_another_unit_than_the_scan_are_refused(scans: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "scans"
+    shutil.copytree(scans / "p0", mine / "p0")
+    shutil.copy(scans / "p1" / "person.joints.json", mine / "p0" / "person.joints.json")
+    report = render(mine, tmp_path / "s")
+    assert (
+        "person.joints.json: expected joints at the scan, got 11 far" in report.failed["p0__person"]
+    )
+
+
 def test_added_scans_leave_the_others_as_they_are(scans: Path, baked: Path, tmp_path: Path) -> None:
     more, out = tmp_path / "more", tmp_path / "s"
     shutil.copytree(scans, more)
