@@ -186,10 +186,21 @@ def _available_bytes() -> float:
         for line in meminfo.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 available = float(line.split()[1]) * 1024.0
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and limit.read_text().strip().isdigit():
-        available = min(available, float(limit.read_text()) - float(used.read_text()))
+    available = min(available, _container_bytes(Path("/sys/fs/cgroup")))
     return available if available != float("inf") else JOB_BYTES_AT_2048
+
+
+def _container_bytes(group: Path) -> float:
+    """Return the memory that is left of a control group's limit, infinity where it has none.
+
+    Files that were read count as used, but make room when memory is asked for.
+    """
+    limit, used, parts = (group / f"memory.{name}" for name in ("max", "current", "stat"))
+    if not (limit.is_file() and used.is_file() and limit.read_text().strip().isdigit()):
+        return float("inf")
+    lines = parts.read_text().splitlines() if parts.is_file() else []
+    cached = sum(float(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    return float(limit.read_text()) - float(used.read_text()) + cached
 
 
 def _print_estimate(run: Synthesis) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from dataset.shards import ShardSet
 from tests.scenes import write_person
-from tools.render_dataset import main
+from tools.render_dataset import _container_bytes, main
 
 SMALL = ["--resolution", "64", "--angles", "0", "10", "10", "--jobs", "1"]
 
@@ -196,6 +196,17 @@ def test_a_set_that_cannot_be_written_stops_the_run_and_no_scan_is_blamed(
     assert main(["--scans", str(scans), *SMALL, "--out", "full"]) == 2
     error = capsys.readouterr().err
     assert "full: expected room for another shard" in error and "p1" not in error
+
+
+def test_memory_of_a_container_counts_cached_files_as_free(tmp_path: Path) -> None:
+    assert _container_bytes(tmp_path) == float("inf")
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert _container_bytes(tmp_path) == float("inf")
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert _container_bytes(tmp_path) == 100.0
+    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 600\nactive_file 200\n")
+    assert _container_bytes(tmp_path) == 700.0
 
 
 def test_unknown_choices_are_refused_by_name(
