@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from render.camera import Camera, camera_from_normalised
 from render.errors import ScanError
@@ -36,6 +37,14 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_pa
     with pytest.raises(ScanError, match="expected a whole image"):
         decode_texture(io.BytesIO(_claiming((16384, 8))), "small.png")
     assert Image.MAX_IMAGE_PIXELS is not None
+
+
+def test_a_picture_whose_comment_unpacks_to_too_much_is_one_sentence() -> None:
+    file, comment = io.BytesIO(), PngInfo()
+    comment.add_text("comment", "x" * (1 << 21), zip=True)
+    Image.new("RGB", (2, 2)).save(file, format="PNG", pnginfo=comment)
+    with pytest.raises(ScanError, match="skin: expected a whole image"):
+        decode_texture(file, "skin")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
