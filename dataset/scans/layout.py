@@ -248,7 +248,7 @@ def _scan(layout: Layout, root: Path, scan_id: str, files: _Files) -> Scan:
         ),
         body=BodySource(kind=layout.body_kind, path=body),
         joints_path=joints,
-        split=chosen.groups.get("split"),
+        split=chosen.groups.get("split", "").lower() or None,
         metadata=_metadata(layout, chosen),
         problem=_rivals(root, scan_id, files),
     )

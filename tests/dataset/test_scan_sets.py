@@ -162,7 +162,7 @@ def test_2k2k_takes_the_finest_mesh_and_its_own_split(tmp_path: Path) -> None:
     write_ply(release / "train" / "1M" / "00003" / "00003.ply", points(100.0))
     write_ply(release / "train" / "50K" / "00003" / "00003.ply", points(1.0))
     write_ply(release / "train" / "50K" / "00011" / "00011.ply", points(3.7))
-    write_ply(release / "test" / "07184" / "07184.ply", points(1000.0))
+    write_ply(release / "Test" / "07184" / "07184.ply", points(1000.0))
     write_obj(release / "train" / "1M" / "00003" / "smplx10475_rigid_mesh.obj", points())
     scans = loaded(tmp_path)
     assert {name: scan.scan.split for name, scan in scans.items()} == {
