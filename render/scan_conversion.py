@@ -103,7 +103,7 @@ class _Ends:
 def find_spans(mesh: ScreenMesh, box: Box) -> Iterator[Spans]:
     """Find the pixel centres within a box that faces cover, a block of faces at a time."""
     rows, columns = _centres_from(mesh.y, box.rows), _centres_from(mesh.x, box.columns)
-    bits = 16 if box.left + box.width < 1 << 16 else 32
+    bits = 16 if max(box.left + box.width, box.top + box.height) < 1 << 16 else 32
     wide: NDArray[np.signedinteger] = rows if bits == 16 else rows.astype(np.int64)
     cells = (wide << bits) | columns
     column_bits = (1 << bits) - 1

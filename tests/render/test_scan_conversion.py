@@ -55,6 +55,13 @@ def test_a_face_across_a_picture_of_more_columns_than_16_bits_is_not_lost() -> N
     assert spans.count[0] == 65536 and spans.count[-1] == round(70010.0 / 16.0 - 10.0)
 
 
+def test_a_face_down_a_picture_of_more_rows_than_16_bits_is_not_lost() -> None:
+    mesh = flat([[1.0, -10.0], [1.0, 70000.0], [9.0, -10.0]], [[0, 1, 2]])
+    spans = list(find_spans(mesh, Box(0, 0, 10, 65536)))
+    assert len(spans) == 1 and spans[0].row[:2].tolist() == [0, 1]
+    assert spans[0].count[0] == 8 and len(spans[0].row) > 60000
+
+
 def test_the_nearest_and_farthest_face_are_found_for_every_pixel_whatever_their_order() -> None:
     square = np.array([[0.0, 0.0], [6.0, 0.0], [6.0, 6.0], [0.0, 6.0]])
     tilted = ScreenMesh(
