@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from dataset.shard_codec import MOST_VIEWS, RESOLUTION_LIMITS, SCHEMA_VERSION, ShardError
 from dataset.splits import SPLITS
+from render.errors import OutputError
 
 T = TypeVar("T")
 
@@ -94,14 +95,22 @@ def file_digest(path: Path) -> tuple[int, str]:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, flush it, and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a text file under a temporary name, flush it, and rename it.
+
+    Raises:
+        OutputError: it cannot be written; the file that was there is as it was.
+    """
     partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:  # a full disk names no file
+        reason = error.strerror or error
+        raise OutputError(f"{path}: expected to write it, got: {reason}") from error
 
 
 def write_index(root: Path, index: ShardIndex) -> None:

@@ -13,12 +13,14 @@ from dataset.shard_index import (
     ShardEntry,
     ShardIndex,
     file_digest,
+    read_splits,
     shard_path,
     write_index,
     write_splits,
 )
 from dataset.shard_writer import ShardWriter
 from dataset.shards import ShardError, ShardSet, ViewRef
+from render.errors import OutputError
 from tests.dataset.records import make_header, make_record
 
 RESOLUTION = 64
@@ -147,3 +149,12 @@ def test_a_scan_in_two_lists_is_refused(root: Path) -> None:
     (root / "splits" / "val.txt").write_text("a\n")
     with pytest.raises(ShardError, match="every scan in one list, got a in train.txt too"):
         ShardSet(root)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_list_that_the_disk_has_no_room_for_is_one_sentence_and_stays(tmp_path: Path) -> None:
+    write_splits(tmp_path, {"a": "train"})
+    (tmp_path / "splits" / "train.txt.partial").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"train\.txt: expected to write it, got: No space left"):
+        write_splits(tmp_path, {"b": "train"})
+    assert read_splits(tmp_path) == {"a": "train"}
