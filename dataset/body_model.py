@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -82,8 +81,7 @@ def pose_body(parameters: BodyParameters, models: Path) -> Body:
         name: model.v_template.new_tensor(vector)[None]
         for name, vector in parameters.vectors.items()
     }
-    with _one_thread():
-        output = model(**inputs)
+    output = model(**inputs)
     rows = [MODEL_JOINTS.index(_model_joint(name)) for name in JOINT_NAMES]
     return Body(
         vertices=output.vertices[0].double().numpy(),
@@ -104,19 +102,6 @@ def misfit_cm(
     some = body_points[:: max(1, len(body_points) // CHECKED_VERTICES)]
     distances, _ = cKDTree(scan_points).query(some)
     return float(np.mean(distances)) * unit_cm
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: its sums depend on how many share them, and shards must not."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _model_joint(name: str) -> str:

@@ -47,8 +47,8 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, is_fortran, data = state
-        order = "F" if is_fortran else "C"
-        self.values = np.ndarray(shape, kind.dtype, data, order=order).copy()
+        flat = np.ndarray(int(np.prod(shape, dtype=np.int64)), kind.dtype, data)
+        self.values = flat.reshape(shape, order="F" if is_fortran else "C").copy()
 
 
 ALLOWED: dict[tuple[str, str], type] = {

@@ -51,7 +51,7 @@ def test_safe_ids_leave_good_names_alone() -> None:
 
 
 def test_generic_joints_stand_beside_their_mesh(tmp_path: Path) -> None:
-    joints = np.arange(124.0).reshape(31, 4)
+    joints = np.arange(124.0).reshape(31, 4) / 1000.0
     put(tmp_path / "one" / "one.obj")
     write_joints(tmp_path / "one" / "joints.json", joints)
     put(tmp_path / "two" / "a.obj")

@@ -1,0 +1,155 @@
+"""A run meets what an earlier one left: it goes on, keeps, renders again or refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset.joints import JOINT_INDEX
+from dataset.scans import find_scans
+from dataset.shard_index import shard_path
+from dataset.shards import ShardError, ShardSet
+from dataset.synthesis import Synthesis, synthesise
+from dataset.synthesis_config import SynthesisConfig
+from tests.dataset.small_sets import CONFIG, content, render, render_all
+from tests.scenes import write_person
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_bytes(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    shutil.copytree(baked, out)
+    (out / "index.json").unlink()
+    (out / "scans" / "p1__person.h5").rename(out / "scans" / "p1__person.h5.partial")
+    cut = out / "scans" / "p2__person.h5"
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    kept = (out / "scans" / "p0__person.h5").stat().st_mtime_ns
+    report = render(scans, out)
+    assert report.skipped == ("p0__person",) and report.done == ("p1__person", "p2__person")
+    assert (out / "scans" / "p0__person.h5").stat().st_mtime_ns == kept
+    assert content(out) == content(baked)
+    again = render(scans, out)
+    assert len(again.skipped) == 3 and not again.done
+    assert content(out) == content(baked)
+
+
+def test_a_stop_in_the_middle_leaves_a_set_that_can_be_read(scans: Path, tmp_path: Path) -> None:
+    def stop(scan_id: str) -> None:
+        if scan_id == "p1__person":
+            raise KeyboardInterrupt
+
+    run = Synthesis(scans=find_scans(scans), config=CONFIG, out=tmp_path / "s")
+    with pytest.raises(KeyboardInterrupt):
+        synthesise(run, stop)
+    assert ShardSet(tmp_path / "s").scan_ids == ("p0__person", "p1__person")
+
+
+def test_a_scan_that_was_rendered_without_joints_is_rendered_again_when_it_gets_them(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out, mine = tmp_path / "s", tmp_path / "scans"
+    shutil.copytree(baked, out)
+    shutil.copytree(scans, mine)
+    write_person(mine / "p2", seed=2, unit=1000.0)
+    report = render(mine, out)
+    assert report.done == ("p2__person",) and not report.without_joints
+    with ShardSet(out).open("p2__person") as reader:
+        assert reader.read("joints/3d", 0)[JOINT_INDEX["nose"], 3] == 1.0
+    assert not render(mine, out).done
+
+
+def test_added_scans_leave_the_others_as_they_are(scans: Path, baked: Path, tmp_path: Path) -> None:
+    more, out = tmp_path / "more", tmp_path / "s"
+    shutil.copytree(scans, more)
+    shutil.copytree(baked, out)
+    before = ShardSet(out)
+    write_person(more / "a_new_one", seed=9)
+    report = render(more, out)
+    assert report.done == ("a_new_one__person",) and len(report.skipped) == 3
+    after = ShardSet(out)
+    for split in ("train", "val", "test"):
+        assert set(before.splits[split]) <= set(after.splits[split])
+    assert set(after.index.shards) > set(before.index.shards)
+
+
+def test_another_config_is_refused_unless_overwritten(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    shutil.copytree(baked, out)
+    other = SynthesisConfig(**{**vars(CONFIG), "rig": "none"})
+    with pytest.raises(ShardError, match="made with rig = none, found one made with paper"):
+        render(scans, out, other)
+    (out / "index.json").unlink()
+    with pytest.raises(ShardError, match="made with rig = none, found one made with paper"):
+        render(scans, out, other)
+    assert len(render(scans, out, other, overwrite=True).done) == 3
+    reader = ShardSet(out).open("p0__person")
+    whole = reader.read("coverage", 0) == 255
+    assert np.array_equal(
+        reader.read("person/front", 0)[whole], reader.read("albedo/front", 0)[whole]
+    )
+
+
+def test_a_shard_that_cannot_be_rendered_again_stays_in_index_and_lists(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out, damaged = tmp_path / "s", tmp_path / "scans"
+    shutil.copytree(baked, out)
+    shutil.copytree(scans, damaged)
+    (damaged / "p1" / "person.obj").write_text("v 0 0 0\n")
+    report = render(damaged, out, overwrite=True)
+    assert report.done == ("p0__person", "p2__person") and set(report.failed) == {"p1__person"}
+    assert content(out) == content(baked)
+    ShardSet(out).verify("p1__person")
+    # A shard of another config is no part of the set.
+    other = SynthesisConfig(**{**vars(CONFIG), "rig": "none"})
+    render(damaged, out, other, overwrite=True)
+    assert ShardSet(out).scan_ids == ("p0__person", "p2__person")
+
+
+def test_a_few_scans_are_not_overwritten_with_another_config(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    other = SynthesisConfig(**{**vars(CONFIG), "rig": "none"})
+    out = tmp_path / "s"
+    shutil.copytree(baked, out)
+    with pytest.raises(ShardError, match="or --overwrite without --only and --limit to render"):
+        render(scans, out, other, overwrite=True, partial=True)
+    assert content(out) == content(baked)
+
+
+def test_no_split_stays_empty_when_a_resumed_run_meets_the_bad_scan(
+    scans: Path, tmp_path: Path
+) -> None:
+    more, out = tmp_path / "scans", tmp_path / "s"
+    shutil.copytree(scans, more)
+    write_person(more / "p3", seed=9)
+    splits = ShardSet(render_all(more, tmp_path / "whole")).splits
+    bad = splits["test"][0]
+    (more / bad.split("__")[0] / "person.obj").write_text("v 0 0 0\n")
+    # As an interruption leaves it: all scans dealt, the bad one not rendered yet.
+    shutil.copytree(tmp_path / "whole", out)
+    shard_path(out, bad).unlink()
+    index = json.loads((out / "index.json").read_text())
+    index["shards"] = [entry for entry in index["shards"] if entry["scan_id"] != bad]
+    (out / "index.json").write_text(json.dumps(index))
+    report = render(more, out)
+    assert set(report.failed) == {bad}
+    shards = ShardSet(out)
+    assert sorted(map(len, shards.splits.values())) == [1, 1, 1]
+    assert all(shards.open(name).has_mesh for name in shards.splits["test"])
+
+
+def test_a_folder_with_other_things_is_not_written_into(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    with pytest.raises(ShardError, match="found holiday.jpg and no index.json"):
+        render(scans, tmp_path)
+    with pytest.raises(ShardError, match="found a file"):
+        render(scans, tmp_path / "holiday.jpg")
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
