@@ -31,8 +31,8 @@ from eval.protocol import (
     score_sample,
 )
 from eval.statistics import sample_rng
-from eval.surfaces import Surface
-from eval.volumes import Occupancy, occupancy, voxel_pitch_cm
+from eval.surfaces import MetricError, Surface
+from eval.volumes import Occupancy, occupancy, self_occluded_share, voxel_pitch_cm
 
 FACE_HALF_WIDTH = 0.085
 """Half the width of a face close-up, as a share of the scan's height."""
@@ -213,8 +213,16 @@ def upright_face_cm(scan: Surface) -> NDArray[np.float64]:
 
 
 def occlusion_voxels(scan: LoadedScan) -> Occupancy:
-    """Return the voxels that `eval.volumes.self_occluded_share` looks through."""
+    """Return the voxels that `occluded_share` looks through."""
     # Every voxel of it becomes a point, so a fine lattice would fill the memory.
     if scan.inside is not None and max(scan.inside.inside.shape) <= 2 * _OCCLUSION_VOXELS:
         return scan.inside
     return occupancy(scan.surface, voxel_pitch_cm(scan.surface, _OCCLUSION_VOXELS))
+
+
+def occluded_share(voxels: Occupancy, rotation: NDArray[np.floating]) -> float | None:
+    """Return `eval.volumes.self_occluded_share`; None of a scan that encloses nothing."""
+    try:
+        return self_occluded_share(voxels, rotation)
+    except MetricError:
+        return None

@@ -132,7 +132,7 @@ def self_occluded_share(scan: Occupancy, rotation: NDArray[np.floating]) -> floa
         rotation: (3, 3), from the scan frame to a camera that looks along -z.
 
     Raises:
-        MetricError: nothing is inside.
+        MetricError: nothing is inside, or too little for any ray.
     """
     indices = np.stack(np.nonzero(scan.inside), axis=-1)
     if len(indices) == 0:
@@ -148,4 +148,7 @@ def self_occluded_share(scan: Occupancy, rotation: NDArray[np.floating]) -> floa
     covered[within] = scan.inside[tuple(back[within].T)]
     along = np.pad(covered.reshape(tuple(size)), ((0, 0), (0, 0), (1, 0)))
     entries = (~along[..., :-1] & along[..., 1:]).sum(axis=2)
-    return float((entries > 1).sum() / (entries > 0).sum())
+    rays = int((entries > 0).sum())
+    if rays == 0:
+        raise MetricError("volumes: expected voxels of the scan on some ray, got none")
+    return float((entries > 1).sum() / rays)

@@ -13,7 +13,8 @@ from pathlib import Path
 from dataset.shards import ShardSet, ViewRef
 from eval.results import Cost
 from tools.baselines import reconstruct_surface
-from tools.scoring import SAMPLE_ERRORS, Reconstruct
+from tools.sample_failures import SAMPLE_ERRORS
+from tools.scoring import Reconstruct
 
 MOST_TRIES = 5
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,22 +19,16 @@ from eval.pairing import Pairing, Prediction, pair_outputs
 from eval.pictures import SamplePictures, SidePictures, crop_around, surface_pictures
 from eval.protocol import SampleKey, SampleScore, ScoreConfig
 from eval.results import Cost, Failure, Results, summarise
-from eval.scorer import Attempt, LoadedScan, SurfaceScorer, occlusion_voxels
+from eval.scorer import Attempt, LoadedScan, SurfaceScorer, occluded_share, occlusion_voxels
 from eval.surfaces import Surface, moved
-from eval.volumes import self_occluded_share
 from render.camera import yaw_rotation
 from render.readers import MESH_SUFFIXES, read_mesh
 from tools.pose_classes import face_of, pose_class
+from tools.sample_failures import ALL_METHODS, failure_of
 
-LOGGER = logging.getLogger(__name__)
-
-ALL_METHODS = "all"
 PICTURE_CELL = 384
 LIKELY_RATIO = 3.0
 """Heights of prediction and scan that differ by more are told: probably another unit."""
-
-# What unusable files and surfaces raise; anything else is listed with its place in the program.
-SAMPLE_ERRORS = (ValueError, OSError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -199,6 +192,7 @@ class MeshScorer:
         pictured: set[tuple[str, float]],
         step: Callable[[], object],
     ) -> None:
+        done = self._done.failures
         with ExitStack() as stack:
             try:
                 scan = self._meshes.scans[scan_id]
@@ -207,7 +201,7 @@ class MeshScorer:
                 voxels = occlusion_voxels(loaded)
             except Exception as error:  # one bad scan must not cost the scores of the others
                 for number, _ in enumerate(yaws):
-                    self._fail(ALL_METHODS, scan_id, number, error)
+                    done.append(failure_of(ALL_METHODS, scan_id, number, error))
                     step()
                 return
             for number, yaw_deg in enumerate(yaws):
@@ -218,10 +212,13 @@ class MeshScorer:
                     view=number,
                     yaw_deg=yaw_deg,
                     pose_class=read.pose_class,
-                    occluded_share=self_occluded_share(voxels, rotation),
+                    occluded_share=occluded_share(voxels, rotation),
                 )
                 frame = _Frame(loaded, read.unit_cm, rotation)
-                self._score_view(key, frame, (scan_id, yaw_deg) in pictured)
+                try:
+                    self._score_view(key, frame, (scan_id, yaw_deg) in pictured)
+                except Exception as error:
+                    done.append(failure_of(ALL_METHODS, scan_id, number, error))
                 step()
 
     def _read_scan(self, scan: Scan) -> _ReadScan:
@@ -256,7 +253,8 @@ class MeshScorer:
                     attempt, frame.scan, truth, frame.rotation, drawn=pictured
                 )
             except Exception as error:
-                self._fail(method.name, key.scan_id, key.view, error)
+                failure = failure_of(method.name, key.scan_id, key.view, error)
+                self._done.failures.append(failure)
                 continue
             self._done.scores.append(score)
             if drawn is not None and crop is not None:
@@ -288,13 +286,6 @@ class MeshScorer:
                 found = self._done.ratios.setdefault(method.name, [])
                 found.append((str(prediction.path), ratio))
         return Attempt(method=method.name, surface=surface, seconds=prediction.facts.seconds)
-
-    def _fail(self, method: str, scan_id: str, view: int, error: Exception) -> None:
-        reason = str(error) or type(error).__name__
-        if not isinstance(error, SAMPLE_ERRORS):
-            LOGGER.error("%s view %d", scan_id, view, exc_info=error)
-            reason = f"{type(error).__name__}: {error}"
-        self._done.failures.append(Failure(method, scan_id, view, reason))
 
     def _costs(self) -> dict[str, Cost]:
         costs = {}

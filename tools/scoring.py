@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,9 +17,9 @@ from eval.page import PackedPictures, SampleId, pack_pictures
 from eval.pictures import SamplePictures, SidePictures
 from eval.protocol import SampleKey, SampleScore, ScoreConfig, Truth
 from eval.results import Failure, Results, summarise
-from eval.scorer import Attempt, LoadedScan, SurfaceScorer, occlusion_voxels
+from eval.scorer import Attempt, LoadedScan, SurfaceScorer, occluded_share, occlusion_voxels
 from eval.surfaces import Surface
-from eval.volumes import Occupancy, self_occluded_share
+from eval.volumes import Occupancy
 from model.meshing import DepthMaps
 from model.predict import Predictor
 from model.samples import picked_pixels, reduction_factor
@@ -34,15 +33,8 @@ from tools.baselines import (
 )
 from tools.map_scores import map_values
 from tools.pose_classes import face_of, pose_class
+from tools.sample_failures import ALL_METHODS, failure_of
 from tools.sample_pictures import Painter
-
-LOGGER = logging.getLogger(__name__)
-
-ALL_METHODS = "all"
-
-# What one bad sample may raise: unusable input and shapes, a network or a file that fails.
-# Anything else is listed too, but with the place in the program that it came from.
-SAMPLE_ERRORS = (ValueError, RuntimeError, OSError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -228,14 +220,14 @@ class Scorer:
                 body = self._body(scan_id, stack)
             except Exception as error:  # one bad shard must not cost the scores of the others
                 for ref in views:
-                    done.failures.append(_failure(ALL_METHODS, ref, error))
+                    done.failures.append(failure_of(ALL_METHODS, ref.scan_id, ref.view, error))
                     step()
                 return
             for ref in views:
                 try:
                     self._score_view(body, ref, done, ref in pictured, ref in overview)
                 except Exception as error:
-                    done.failures.append(_failure(ALL_METHODS, ref, error))
+                    done.failures.append(failure_of(ALL_METHODS, ref.scan_id, ref.view, error))
                 step()
 
     def _body(self, scan_id: str, stack: ExitStack) -> _Body:
@@ -260,7 +252,7 @@ class Scorer:
             view=view,
             yaw_deg=reader.yaw_deg(view),
             pose_class=pose_class(reader.read("joints/3d", view)),
-            occluded_share=self_occluded_share(body.voxels, rotation),
+            occluded_share=occluded_share(body.voxels, rotation),
         )
         truth = self._surfaces.truth(body.scan, key, rotation)
         painter = None
@@ -272,7 +264,7 @@ class Scorer:
             try:
                 score, side = self._score_method(name, reconstruct, body, truth, painter)
             except Exception as error:
-                done.failures.append(_failure(name, ref, error))
+                done.failures.append(failure_of(name, ref.scan_id, ref.view, error))
                 continue
             done.scores.append(score)
             sides.append(side)
@@ -322,10 +314,3 @@ class Scorer:
         renderer = self._surfaces.renderer
         with renderer.loaded(surface, body.scan.body.framed_from_cm) as loaded:
             return renderer.both_sides(loaded, camera_from_cm, camera)
-
-
-def _failure(method: str, ref: ViewRef, error: Exception) -> Failure:
-    if isinstance(error, SAMPLE_ERRORS):
-        return Failure(method, ref.scan_id, ref.view, str(error) or type(error).__name__)
-    LOGGER.error("%s view %d", ref.scan_id, ref.view, exc_info=error)
-    return Failure(method, ref.scan_id, ref.view, f"{type(error).__name__}: {error}")

@@ -119,6 +119,19 @@ def test_what_is_missing_or_broken_is_counted_and_listed(
     assert "Not scored: 4" in capsys.readouterr().out
 
 
+def test_a_scan_that_encloses_nothing_costs_no_scores(tmp_path: Path, scans: Path) -> None:
+    sheet = np.array([[0.0, 0, 0], [0.6, 0, 0], [0.6, 1.7, 0], [0, 1.7, 0]])
+    for folder in (scans, tmp_path / "p"):
+        write_obj(folder / "eve.obj", sheet, np.array([[0, 1, 2], [0, 2, 3]]))
+        write_obj(folder / "ann.obj", VERTICES)
+        write_obj(folder / "bob.obj", VERTICES)
+    status, read = run(tmp_path, scans, "--pred", str(tmp_path / "p"), "--metrics", "p2s")
+    assert status == 0
+    shares = {sample["scan_id"]: sample["occluded_share"] for sample in read["samples"]}
+    assert set(shares) == {"ann", "bob", "eve"} and shares["eve"] is None
+    assert shares["ann"] is not None
+
+
 def test_another_unit_is_told_with_its_ratio(tmp_path: Path, scans: Path) -> None:
     for name, factor in (("ann", 1.0), ("bob", 1.05)):
         write_obj(tmp_path / "p" / f"{name}.obj", VERTICES * factor * 0.001)
