@@ -121,11 +121,13 @@ class Group:
         label: what they have in common.
         views: samples of the group, of all methods together.
         means: method -> column key -> mean over its samples.
+        counts: method -> its samples.
     """
 
     label: str
     views: int
     means: dict[str, dict[str, float]]
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -232,15 +234,16 @@ def _groups(
             members.setdefault(group, []).append(score)
     groups = []
     for (_, label), scores in sorted(members.items(), key=lambda entry: entry[0]):
-        means = {}
+        means, counts = {}, {}
         for method in dict.fromkeys(score.method for score in scores):
             own = [score for score in scores if score.method == method]
+            counts[method] = len(own)
             means[method] = {
                 column.key: float(np.mean([score.values[column.key].value for score in own]))
                 for column in results.columns
             }
         views = len({(score.key.scan_id, score.key.view) for score in scores})
-        groups.append(Group(label, views, means))
+        groups.append(Group(label, views, means, counts))
     return tuple(groups)
 
 
@@ -270,11 +273,13 @@ def compare(
 ) -> Comparison | None:
     """Test whether two methods differ in a column, on the samples (scan and yaw) of both.
 
-    None where they share no sample.
+    Where a scan has several views of one yaw, their numbers tell them apart. None where they
+    share no sample.
     """
+    crowded = _crowded_places(first_scores) | _crowded_places(second_scores)
     sides = [
         {
-            (score.key.scan_id, round(score.key.yaw_deg, 3)): score
+            (*_place(score.key), score.key.view if _place(score.key) in crowded else 0): score
             for score in scores
             if score.method == method and column in score.values
         }
@@ -300,6 +305,18 @@ def compare(
     ]
     test = paired_bootstrap(np.array(means[0]), np.array(means[1]), seed)
     return Comparison(first, second, column, test)
+
+
+def _place(key: SampleKey) -> tuple[str, float]:
+    return key.scan_id, round(key.yaw_deg, 3)
+
+
+def _crowded_places(scores: Sequence[SampleScore]) -> set[tuple[str, float]]:
+    """Return the scans and yaws of which one report has several views."""
+    views: dict[tuple[str, float], set[int]] = {}
+    for score in scores:
+        views.setdefault(_place(score.key), set()).add(score.key.view)
+    return {place for place, numbers in views.items() if len(numbers) > 1}
 
 
 def _by_subject(scores: Sequence[SampleScore], column: str) -> dict[str, list[float]]:

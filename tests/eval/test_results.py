@@ -19,8 +19,10 @@ def score(
     value: float,
     pose: str = "",
     share: float | None = None,
+    view: int | None = None,
 ) -> SampleScore:
-    key = SampleKey(subject, subject, round(yaw_deg), yaw_deg, pose, share)
+    number = round(yaw_deg) if view is None else view
+    key = SampleKey(subject, subject, number, yaw_deg, pose, share)
     return SampleScore(method, key, {P2S: Measured(value, 1)})
 
 
@@ -43,6 +45,8 @@ def test_groups_are_means_over_what_has_something_in_common() -> None:
     assert yaw == {"+0°": {"a": {P2S: 2.0}}, "+30°": {"a": {P2S: 5.0}, "b": {P2S: 7.0}}}
     assert [g.means["a"][P2S] for g in groups["Pose"]] == [1.0, 4.0]
     assert [g.views for g in groups["Pose"]] == [1, 2]
+    # A method that missed a view shows that its mean is of fewer.
+    assert [g.counts for g in groups["Pose"]] == [{"a": 1}, {"a": 2, "b": 1}]
     shares = groups["Self-occluded pixels"]
     assert [g.label for g in shares] == ["below 1%", "1% to 5%", "from 5%"]
     assert [g.means["a"][P2S] for g in shares] == [1.0, 5.0, 3.0]
@@ -78,3 +82,15 @@ def test_methods_are_compared_on_the_views_of_both_by_subject() -> None:
     assert compared.test.difference == pytest.approx(-0.5)
     assert compared.test.subjects == 1
     assert compare(scores, "a", scores, "none", P2S, 0) is None
+
+
+def test_views_of_one_yaw_are_told_apart_by_their_numbers() -> None:
+    # Three views at yaw 0, say at different heights; one method missed the last one.
+    scores = [score("a", "ann", 0, value, view=number) for number, value in enumerate((1, 5, 9))]
+    scores += [score("b", "ann", 0, value, view=number) for number, value in enumerate((2, 7))]
+    compared = compare(scores, "a", scores, "b", P2S, 0)
+    assert compared is not None and compared.test.difference == pytest.approx(3.0 - 4.5)
+    # Another report may count its views otherwise, where each has a yaw of its own.
+    others = [score("b", "ann", 0, 4.0, view=8)]
+    across = compare(scores[:1], "a", others, "b", P2S, 0)
+    assert across is not None and across.test.difference == pytest.approx(-3.0)
