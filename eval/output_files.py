@@ -50,6 +50,7 @@ def _read_json(path: Path, flag: str) -> Any:
 
 
 _SHAPES = {"offset": 3, "crop": 3, "image_size": 2, "origin_at": 3}
+_ABOVE_ZERO = ("image_size", "units_per_scan_unit")
 _NUMBERS = ("factor", "yaw_deg", "units_per_scan_unit", "seconds", "peak_bytes")
 
 
@@ -77,12 +78,18 @@ def _checked(name: str, value: Any) -> Any:
         shape = (4, 4) if name == "matrix" else (_SHAPES[name],)
         if array.shape != shape or not np.isfinite(array).all():
             raise ValueError(f"expected {' x '.join(map(str, shape))} finite numbers, got {value}")
+        if (name in _ABOVE_ZERO and array.min() <= 0) or (name == "crop" and array[2] <= 0):
+            raise ValueError(f"expected sizes above 0, got {value}")
         rows = tuple(tuple(row) for row in array.tolist()) if name == "matrix" else None
         return rows if rows is not None else tuple(array.tolist())
     if name in _NUMBERS:
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
             raise ValueError(f"expected a finite number, got {value!r}")
+        if name in _ABOVE_ZERO and value <= 0:
+            raise ValueError(f"expected a number above 0, got {value!r}")
         return value
+    if name == "scan" and not isinstance(value, str):
+        raise ValueError(f"expected the id of a scan, got {value!r}")
     if name == "patterns":
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise ValueError(f"expected a list of texts, got {value!r}")

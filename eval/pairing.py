@@ -20,7 +20,7 @@ class Prediction:
     Attributes:
         path: the mesh.
         scan_id: its scan.
-        yaw_deg: of the view.
+        yaw_deg: of the view, above -180 and at most 180: 330 is -30.
         yaw_known: whether the file's name or the user says so; otherwise 0 is taken.
         facts: what the user knows of it.
     """
@@ -106,4 +106,7 @@ def _prediction(
         yaw = facts.yaw_deg
     if scan not in known:
         return None
-    return Prediction(path, scan, 0.0 if yaw is None else yaw, yaw is not None, facts)
+    turn = 0.0 if yaw is None else yaw
+    if not -180.0 < turn <= 180.0:
+        turn = 180.0 - (180.0 - turn) % 360.0
+    return Prediction(path, scan, turn, yaw is not None, facts)

@@ -179,3 +179,20 @@ def test_facts_of_predictions_are_checked(tmp_path: Path) -> None:
         read_prediction_facts(path)
     with pytest.raises(OutputError, match="--frames: expected a file"):
         read_prediction_facts(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ('{"units_per_scan_unit": 0}', "units_per_scan_unit: expected a number above 0, got 0"),
+        ('{"units_per_scan_unit": -2}', "units_per_scan_unit: expected a number above 0"),
+        ('{"crop": [1, 2, 0]}', "crop: expected sizes above 0"),
+        ('{"image_size": [512, 0]}', "image_size: expected sizes above 0"),
+        ('{"scan": ["0501"]}', "scan: expected the id of a scan"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused(tmp_path: Path, entry: str, expected: str) -> None:
+    path = tmp_path / "f.json"
+    path.write_text(f'{{"a_0": {entry}}}')
+    with pytest.raises(OutputError, match=f"a_0: {expected}"):
+        read_prediction_facts(path)

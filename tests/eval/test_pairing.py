@@ -42,6 +42,13 @@ def test_an_id_that_ends_in_a_number_is_no_yaw() -> None:
     assert not predictions[("anna_2", 0.0)].yaw_known
 
 
+def test_yaws_a_full_turn_apart_are_one_view() -> None:
+    predictions = paired("ours", "0501_330.obj", "0502_-180.obj", "anna_2_20.obj").predictions
+    assert set(predictions) == {("0501", -30.0), ("0502", 180.0), ("anna_2", 20.0)}
+    with pytest.raises(OutputError, match="one prediction of 0501 at yaw -30"):
+        paired("ours", "0501_330.obj", "0501_-30.obj")
+
+
 def test_the_best_of_several_outputs_of_one_image_is_taken() -> None:
     pairing = paired("icon", "0501_recon.obj", "0501_smpl.obj", "0501_refine.obj", "0502_recon.obj")
     assert {p.path.name for p in pairing.predictions.values()} == {
