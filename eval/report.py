@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -47,6 +48,7 @@ class EarlierReport:
         path: its results.json.
         methods: in its order.
         scores: of all its methods.
+        settings: how it measured.
     """
 
     path: Path
@@ -236,6 +238,9 @@ def _read_score(entry: dict[str, Any]) -> SampleScore:
         str(name): Measured(float(value), int(entry["counts"][name]))
         for name, value in entry["values"].items()
     }
+    wild = [name for name, measured in values.items() if not math.isfinite(measured.value)]
+    if wild:
+        raise ValueError(f"{wild[0]}: expected a finite number")
     return SampleScore(str(entry["method"]), key, values)
 
 

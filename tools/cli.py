@@ -7,6 +7,7 @@ one clear sentence on standard error.
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -91,6 +92,10 @@ def run_command(
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            # A write to a full disk names no file.
+            print(f"{parser.prog}: {error.strerror}; finished work is kept", file=sys.stderr)
+            return EXIT_BAD_INPUT
         if error.filename is None:
             raise
         print(f"{parser.prog}: {error.filename}: {error.strerror or error}", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +22,9 @@ from tools.eval_reports import (
 
 if TYPE_CHECKING:
     from dataset.shards import ShardSet, ViewRef
+    from eval.report import EarlierReport
     from model.checkpoint import LoadedModel
     from tools.scoring import Reconstruct
-
-LOGGER = logging.getLogger(__name__)
 
 LATEST_RUN = Path("runs") / "latest"
 NETWORK_NAME = "2K2K"
@@ -223,6 +221,7 @@ def evaluate(
     out: Path,
     arguments: argparse.Namespace,
     source: dict[str, str],
+    earlier: EarlierReport | None,
 ) -> int:
     """Score methods on views, write the report into a folder, print the table.
 
@@ -233,6 +232,7 @@ def evaluate(
         out: folder of the results.
         arguments: of the command line.
         source: where data and weights came from, for the report.
+        earlier: another report, to compare with.
 
     Returns:
         The exit status.
@@ -253,7 +253,7 @@ def evaluate(
             views, source, pictured, overview_views(shards, views), lambda: bar.update(1)
         )
     results = replace(scored.results, costs=costs)
-    return publish(out, results, scored.packed, scored.overview, arguments.against)
+    return publish(out, results, scored.packed, scored.overview, earlier)
 
 
 def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) -> ShardSet:
@@ -275,11 +275,11 @@ def _shards_of(requested: Path | None, loaded: LoadedModel, checkpoint: Path) ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    check_measurement(arguments)
+    earlier = check_measurement(arguments)
     if arguments.pred is not None or arguments.gt is not None:
         from tools.eval_meshes import run_meshes
 
-        return run_meshes(arguments)
+        return run_meshes(arguments, earlier)
     from model.checkpoint import find_checkpoint, load_checkpoint
 
     checkpoint = find_checkpoint(arguments.checkpoint, "--checkpoint")
@@ -321,7 +321,7 @@ def _run(arguments: argparse.Namespace) -> int:
         baselines = fit_baselines(shards)
         source["baselines"] = baselines.describe()
         methods |= baseline_methods(baselines, predictor.resolution)
-    return evaluate(shards, methods, views, out, arguments, source)
+    return evaluate(shards, methods, views, out, arguments, source, earlier)
 
 
 def main(argv: list[str] | None = None) -> int:

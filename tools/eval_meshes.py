@@ -18,6 +18,7 @@ from tools.eval_reports import (
 )
 
 if TYPE_CHECKING:
+    from eval.report import EarlierReport
     from tools.mesh_scoring import MeshSet, MethodFolder
 
 DEFAULT_OUT = Path("eval-results")
@@ -60,8 +61,12 @@ def method_folders(arguments: argparse.Namespace) -> list[MethodFolder]:
     ]
 
 
-def run_meshes(arguments: argparse.Namespace) -> int:
+def run_meshes(arguments: argparse.Namespace, earlier: EarlierReport | None) -> int:
     """Score meshes as the command line says; return the exit status.
+
+    Args:
+        arguments: of the command line.
+        earlier: another report, to compare with.
 
     Raises:
         UserInputError: something given is not usable.
@@ -105,10 +110,12 @@ def run_meshes(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(f"Would write {', '.join(RESULT_FILES[:-1])} into {out}")
         return EXIT_OK
-    return _score(arguments, meshes, out)
+    return _score(arguments, meshes, out, earlier)
 
 
-def _score(arguments: argparse.Namespace, meshes: MeshSet, out: Path) -> int:
+def _score(
+    arguments: argparse.Namespace, meshes: MeshSet, out: Path, earlier: EarlierReport | None
+) -> int:
     from tqdm import tqdm
 
     from dataset.scans.scan import CM_PER_UNIT
@@ -130,4 +137,4 @@ def _score(arguments: argparse.Namespace, meshes: MeshSet, out: Path) -> int:
         tqdm(total=len(meshes.views), desc="scoring", unit="view") as bar,
     ):
         results, packed = scorer.score(pictured, source, lambda: bar.update(1))
-    return publish(out, results, packed, [], arguments.against)
+    return publish(out, results, packed, [], earlier)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eval.page import PackedPictures, SampleId
     from eval.pictures import SamplePictures
     from eval.protocol import ScoreConfig
+    from eval.report import EarlierReport
     from eval.results import Comparison, Results
 
 RESULT_FILES = (
@@ -58,15 +59,22 @@ def score_config(arguments: argparse.Namespace) -> ScoreConfig:
     )
 
 
-def check_measurement(arguments: argparse.Namespace) -> None:
-    """Raise UserInputError when what is to be measured, or compared with, is not usable."""
+def check_measurement(arguments: argparse.Namespace) -> EarlierReport | None:
+    """Return the report to compare with, if any.
+
+    Raises:
+        UserInputError: what is to be measured, or compared with, is not usable.
+    """
     from eval.report import check_comparable, read_report
 
     config = score_config(arguments)
     if arguments.timing_runs < 0:
         raise UserInputError(f"--timing-runs: expected 0 or more, got {arguments.timing_runs}")
-    if arguments.against is not None:
-        check_comparable(config, read_report(arguments.against))
+    if arguments.against is None:
+        return None
+    earlier = read_report(arguments.against)
+    check_comparable(config, earlier)
+    return earlier
 
 
 def versions() -> str:
@@ -86,7 +94,7 @@ def publish(
     results: Results,
     packed: Mapping[SampleId, PackedPictures],
     overview: list[tuple[str, SamplePictures]],
-    against: Path | None,
+    earlier: EarlierReport | None,
 ) -> int:
     """Write the report into a folder, print the table and what failed; return the status.
 
@@ -95,26 +103,23 @@ def publish(
         results: what was measured.
         packed: pictures of the report.
         overview: label and pictures of the samples of the overview picture; may be empty.
-        against: results.json of another report, to compare with.
-
-    Raises:
-        UserInputError: `against` cannot be read.
+        earlier: another report, to compare with.
     """
-    from eval.report import compare_with, read_report, write_report
+    from eval.report import compare_with, write_report
     from eval.tables import headline_columns, results_table
 
     compared: tuple[Comparison, ...] = ()
-    if against is not None:
-        compared = compare_with(results, read_report(against))
+    if earlier is not None:
+        compared = compare_with(results, earlier)
     files = write_report(out, results, dict(packed), toolkit_version(), compared)
     picture = _write_overview(out, overview, results.methods[0].method)
     print(results_table(results))
     print("Mean over views; * marks the best of the methods that scored every view.")
     for note in results.notes:
         print(note)
-    if against is not None:
+    if earlier is not None:
         shown = {column.key for column in headline_columns(results)}
-        _print_comparisons([entry for entry in compared if entry.column in shown], against)
+        _print_comparisons([entry for entry in compared if entry.column in shown], earlier.path)
     if picture is not None:
         print(f"Overview: {picture}")
     print(f"Report: {files.html}")

@@ -243,7 +243,11 @@ def test_another_file_is_refused_as_a_report(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match="--against: expected a results.json"):
             read_report(path)
     written = write_report(tmp_path / "a", results(), {}).json
-    written.write_text(written.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    whole = written.read_text()
+    written.write_text(whole.replace(f'"{P2S}": 1.23456789', f'"{P2S}": NaN'))
+    with pytest.raises(UserInputError, match=f"{P2S}: expected a finite number"):
+        read_report(written)
+    written.write_text(whole.replace('"schema_version": 2', '"schema_version": 1'))
     with pytest.raises(UserInputError, match="expected schema version 2, got 1"):
         read_report(written)
 

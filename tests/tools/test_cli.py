@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,15 @@ def test_a_file_that_cannot_be_used_is_one_sentence_and_status_2(
 
     assert run_command(parser(), read, []) == 2
     expected = f"count-sheep: {tmp_path / 'sheep.txt'}: No such file or directory\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_a_full_disk_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def write(arguments: argparse.Namespace) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert run_command(parser(), write, []) == 2
+    expected = "count-sheep: No space left on device; finished work is kept\n"
     assert capsys.readouterr().err == expected
 
 
