@@ -113,6 +113,7 @@ def is_first_process() -> bool:
 
 def point_latest(run: Path) -> None:
     """Let `latest` beside a run folder point at it; something else of that name is kept."""
+    run = run.resolve()
     latest = run.parent / "latest"
     if latest.exists() and not latest.is_symlink():
         return
@@ -128,7 +129,8 @@ def choose_out(requested: Path | None, resume: bool) -> Path:
         UserInputError: there is no latest run.
     """
     if requested is not None:
-        return requested
+        # `runs/latest` itself: the link would be replaced by one to its own name.
+        return requested.resolve() if requested.is_symlink() else requested
     if not resume:
         return Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     out = Path("runs/latest").resolve()
@@ -210,8 +212,9 @@ def _headline(arguments: argparse.Namespace, config: TrainConfig, views: int, ou
     from model.networks import build_network, count_parameters
 
     millions = count_parameters(build_network(config.model, 0)) / 1e6
+    init = None if arguments.init is None else config.model
     source = (
-        f"preset {choose_preset(arguments.preset)}"
+        f"preset {choose_preset(arguments.preset, init)}"
         if arguments.config is None
         else f"configuration of {arguments.config}"
     )

@@ -27,7 +27,8 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "paper", "lite"),
         default="auto",
         help="paper: full width at 2048 pixels; lite: narrow, for a processor; "
-        "auto: paper where a CUDA device has the memory, else lite",
+        "auto: the one whose width --init has, else paper where a CUDA device has the memory, "
+        "else lite",
     )
     model.add_argument(
         "--config",
@@ -96,10 +97,17 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     compute.add_argument("--compile", action="store_true", help="pass them through torch.compile")
 
 
-def choose_preset(requested: str) -> str:
-    """Return the preset's name, for `auto` by the memory of the first CUDA device."""
+def choose_preset(requested: str, init: ModelConfig | None = None) -> str:
+    """Return the preset's name; `auto` goes by `init`, else by memory of the first CUDA device.
+
+    Rates and losses suit a width: those of `lite` would undo what wide networks have learnt.
+    """
     if requested != "auto":
         return requested
+    if init is not None:
+        from model.config import PRESETS
+
+        return "paper" if init.part_width >= PRESETS["paper"].model.part_width else "lite"
     import torch
 
     if torch.cuda.is_available():
@@ -130,7 +138,7 @@ def resolve_config(
     Raises:
         UserInputError: a flag is out of range, or the shards are smaller than the checkpoint.
     """
-    config = _base_config(arguments)
+    config = _base_config(arguments, init)
     if init is not None:
         config = dataclasses.replace(config, model=init)
         if arguments.resolution is None and shard_resolution < init.resolution:
@@ -155,13 +163,13 @@ def resolve_config(
     return _with_compute(arguments, _with_steps(arguments, config))
 
 
-def _base_config(arguments: argparse.Namespace) -> TrainConfig:
+def _base_config(arguments: argparse.Namespace, init: ModelConfig | None) -> TrainConfig:
     from model.config import PRESETS
     from model.run_record import read_config
 
     if arguments.config is not None:
         return read_config(arguments.config)
-    return PRESETS[choose_preset(arguments.preset)]  # type: ignore[index]
+    return PRESETS[choose_preset(arguments.preset, init)]  # type: ignore[index]
 
 
 def _with_steps(arguments: argparse.Namespace, config: TrainConfig) -> TrainConfig:

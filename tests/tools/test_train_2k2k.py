@@ -18,6 +18,7 @@ import torch
 from dataset.augment import AugmentConfig
 from model.checkpoint import load_checkpoint
 from model.config import (
+    PRESETS,
     ComputeConfig,
     ModelConfig,
     OptimiserConfig,
@@ -28,7 +29,7 @@ from render.errors import UserInputError
 from tests.scenes import write_person
 from tools.eval_2k2k import main as eval_2k2k
 from tools.render_dataset import main as render_dataset
-from tools.train_2k2k import build_parser, choose_processes
+from tools.train_2k2k import build_parser, choose_out, choose_processes, point_latest
 from tools.train_2k2k import main as train_2k2k
 from tools.train_config import resolve_config
 
@@ -176,6 +177,20 @@ def test_resuming_where_nothing_was_starts_anew_and_says_so(
     assert f"no run in {out}, starting a new one" in capsys.readouterr().out
 
 
+def test_the_latest_run_can_be_named_by_its_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, link = tmp_path / "runs" / "one", Path("runs/latest")
+    run.mkdir(parents=True)
+    point_latest(Path("runs/one"))
+    for named in (choose_out(link, True), choose_out(None, True), link):
+        assert named.resolve() == run.resolve()
+        point_latest(named)
+        assert link.readlink() == Path("one")
+    assert choose_out(Path("runs/two"), False) == Path("runs/two")
+
+
 def test_a_run_is_not_resumed_on_other_shards(
     here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -221,6 +236,17 @@ def test_shards_smaller_than_the_checkpoint_are_refused_unless_asked_for() -> No
         resolve_config(parser.parse_args(["shards", "--init", "x"]), 128, model)
     arguments = parser.parse_args(["shards", "--init", "x", "--resolution", "128"])
     assert resolve_config(arguments, 128, model).model == dataclasses.replace(model, resolution=128)
+
+
+def test_a_checkpoint_is_trained_as_the_preset_of_its_width() -> None:
+    arguments = build_parser().parse_args(["shards", "--init", "x"])
+    wide, narrow = PRESETS["paper"], PRESETS["lite"]
+    released = dataclasses.replace(wide.model, convention="released")
+    config = resolve_config(arguments, 2048, released)
+    assert config == dataclasses.replace(wide, model=released)
+    assert resolve_config(arguments, 512, narrow.model) == narrow
+    arguments = build_parser().parse_args(["shards", "--init", "x", "--preset", "lite"])
+    assert resolve_config(arguments, 2048, released).finetune == narrow.finetune
 
 
 def test_fine_tuning_goes_on_from_a_run(
