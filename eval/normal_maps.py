@@ -15,6 +15,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.outputs import HALF_WIDTH_PER_HEIGHT
 from eval.surfaces import Surface
 from render.camera import Camera, transform_points, yaw_rotation
 from render.context import OffscreenContext
@@ -27,9 +28,6 @@ TURNS_DEG = (0.0, 90.0, 180.0, 270.0)
 """By how much the body is turned further than in the input view; the normal error's views."""
 
 FRONT_TURN, BACK_TURN = 0, 2
-HALF_WIDTH_PER_HEIGHT = 1.024 / 1.8
-"""Half the picture's width over the scan's height (ICON scripts/render_single.py)."""
-
 _WIDEST_SHARE = 0.98
 _CAMERA_BACK = 4.0
 

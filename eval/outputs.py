@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 
 from eval.alignment import AlignmentMode
 from eval.surfaces import Surface
-from render.camera import NORMALISATION_DIVISOR, normalised_from_scan, yaw_rotation
+from render.camera import (
+    NORMALISATION_DIVISOR,
+    RELEASED_SCALE,
+    normalised_from_scan,
+    yaw_rotation,
+)
 from render.errors import UserInputError
 
 Length = Literal["scan", "height", "largest coordinate", "recorded"]
@@ -27,11 +32,9 @@ Centre = Literal["none", "box", "median", "centroid", "recorded"]
 LENGTHS: tuple[Length, ...] = ("scan", "height", "largest coordinate", "recorded")
 CENTRES: tuple[Centre, ...] = ("none", "box", "median", "centroid", "recorded")
 
-RELEASED_SCALE = 1.0367394227574303
-"""By what the released 2K2K code divides its points, unexplained (test_02_model.py:356)."""
-
-_HALF_WIDTH_PER_HEIGHT = 102.4 / 180.0
-"""Half an image of PIFu's and ICON's renderers over the scan's height."""
+HALF_WIDTH_PER_HEIGHT = 1.024 / 1.8
+"""Half an image of PIFu's and ICON's renderers over the scan's height (ICON
+scripts/render_single.py)."""
 
 
 class OutputError(UserInputError):
@@ -118,7 +121,7 @@ class PredictionFacts:
     peak_bytes: int | None = None
 
 
-_IMAGE: dict[str, Any] = {"length": "height", "factor": _HALF_WIDTH_PER_HEIGHT, "turn": 1}
+_IMAGE: dict[str, Any] = {"length": "height", "factor": HALF_WIDTH_PER_HEIGHT, "turn": 1}
 
 CONVENTIONS: dict[str, OutputConvention] = {
     row.name: row

@@ -19,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from render.camera import RELEASED_SCALE
+
 Convention = Literal["paper", "released"]
 """`paper`: how this toolkit trains. `released`: what the authors' checkpoint expects."""
 
@@ -58,8 +60,7 @@ RULES: dict[Convention, Rules] = {
         background=(6.0, 0.0),
         silhouette_in_depth=True,
         enlarged_guide=True,
-        # Unexplained: presumably the bodies of their training images were that much larger.
-        point_scale=1.0 / 1.0367394227574303,
+        point_scale=1.0 / RELEASED_SCALE,
         # The middle of the range that they drew the factors from in training.
         colour=0.85,
     ),

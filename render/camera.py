@@ -35,6 +35,9 @@ PROJECTIONS: tuple[Projection, ...] = ("perspective", "orthographic")
 FOV_DEG = 50.0
 CAMERA_DISTANCE = 1.0
 NORMALISATION_DIVISOR = 2.8
+RELEASED_SCALE = 1.0367394227574303
+"""By what the released 2K2K code divides its points (test_02_model.py:356). Unexplained:
+presumably the bodies of its training images were that much larger."""
 
 _ALL = slice(None)
 
