@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from render.errors import UserInputError
 from tools.cli import EXIT_OK, new_parser, run_command
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def mean_losses(
     from model.steps import objective_arguments
 
     size = loaded.config.model.resolution
-    data = ViewDataset(shards, "val", size, augment=augment, seed=seed)
+    rendered = loaded.config.loss.normal_target == "rendered"
+    data = ViewDataset(shards, "val", size, augment=augment, seed=seed, with_normals=rendered)
     objective = PhaseObjective(loaded.network, "finetune", loaded.config).eval()
     sums: dict[str, float] = {}
     count = min(views, len(data)) * draws
@@ -121,10 +123,13 @@ def draw_picture(
             draw.rectangle((left, top, left + width, top + BAR - 6), fill="#a8c4e0")
             change = "" if column == 0 or plain == 0 else f"  {value / plain - 1:+.0%}"
             draw.text((left + 4, top + 2), f"{value:.4f}{change}", fill="black")
-    page.save(path, optimize=True)
+    page.save(path, format="PNG", optimize=True)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    for name in ("views", "draws"):
+        if getattr(arguments, name) < 1:
+            raise UserInputError(f"--{name}: expected 1 or more, got {getattr(arguments, name)}")
     from model.checkpoint import find_checkpoint, load_checkpoint
 
     loaded = load_checkpoint(find_checkpoint(arguments.checkpoint, "--checkpoint"))
