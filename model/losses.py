@@ -24,12 +24,9 @@ from model.conventions import RULES, Convention
 from model.encoding import interior, normals_from_depth, steeper
 from model.networks import WHOLE, FullMaps, LowMaps
 from model.part_crops import crop_parts
-from model.parts import PARTS_OF_NETWORK, Resolution
+from model.parts import LOW_STEP, PARTS_OF_NETWORK, Resolution
 from model.precision import float32_region
 from model.samples import Batch
-
-LOW_STEP = 8
-"""Pixels of the full frame per pixel of the low-resolution frame."""
 
 SSIM_TAPS = 5
 SSIM_SIGMA = 1.5

@@ -24,7 +24,7 @@ from model.config import ModelConfig, Phase
 from model.encoding import centre_plane_depth
 from model.part_crops import blend_parts, crop_parts
 from model.part_fitting import PartTransforms
-from model.parts import PART_NETWORKS, PARTS_OF_NETWORK, Resolution
+from model.parts import LOW_STEP, PART_NETWORKS, PARTS_OF_NETWORK, Resolution
 
 NORMAL_CHANNELS = 6
 """Three of the front, three of the back."""
@@ -179,7 +179,8 @@ class DigitisationNetwork(nn.Module):
         output = self.refiner(self.masked_low_depth(low), normal)
         depth = output[:, :2]
         if self.config.residual_depth:
-            depth = depth + functional.interpolate(low.depth, scale_factor=8, mode="bilinear")
+            enlarged = functional.interpolate(low.depth, scale_factor=LOW_STEP, mode="bilinear")
+            depth = depth + enlarged
         return FullMaps(normal, bounded(depth, DEPTH_CEILING), output[:, 2:])
 
     def predict_first_phase(

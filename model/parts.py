@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from model.encoding import REFERENCE_RESOLUTION
 
+LOW_STEP = 8
+"""Pixels of the full frame per pixel of the low-resolution frame."""
+
 CROP_MULTIPLE = 8
 """Crops are rounded up to this, since the part networks halve them three times."""
 
@@ -166,7 +169,7 @@ class Resolution:
     @property
     def low(self) -> int:
         """Width of the low-resolution frame, R / 8 pixels."""
-        return self.full // 8
+        return self.full // LOW_STEP
 
     def crop_size(self, network: str) -> tuple[int, int]:
         """Return (height, width) of a network's crop, multiples of 8 pixels."""

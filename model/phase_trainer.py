@@ -19,6 +19,8 @@ from model.pictures import training_picture
 from model.runs import Run, Step
 from model.steps import make_optimizer, objective_arguments, total_loss
 
+MOST_GENERATOR_SEED = 2**63
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -100,7 +102,7 @@ class PhaseTrainer:
         before = [buffer.clone() for buffer in self._statistics()]
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
-            seed = first_seed * len(batches) + number
+            seed = (first_seed * len(batches) + number) % MOST_GENERATOR_SEED
             more = number < len(batches) - 1
             with run.fabric.no_backward_sync(self._module, enabled=more):
                 terms = self._module(

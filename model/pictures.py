@@ -14,6 +14,9 @@ from model.samples import Batch
 DEPTH_RANGE = (1.2, 2.8)
 """Network depths drawn from white to black."""
 
+WIDEST = 512
+"""Pixels of each map in a picture: at 2048 every validation would leave tens of megabytes."""
+
 
 def depth_picture(depth: Tensor) -> Tensor:
     """Return (3, H, W) grey of a (H, W) network depth, near = bright, background black."""
@@ -24,7 +27,7 @@ def depth_picture(depth: Tensor) -> Tensor:
 
 @torch.no_grad()
 def training_picture(network: DigitisationNetwork, batch: Batch, phase: Phase) -> Tensor:
-    """Return a (3, 2 R, 4 R) picture of the first item of a batch.
+    """Return a (3, 2 W, 4 W) picture of the first item of a batch, W = R or `WIDEST`.
 
     Top row: image, predicted front normals, predicted back normals, predicted front depth.
     Bottom row: predicted mask, true front and back normals, true front depth.
@@ -46,5 +49,12 @@ def training_picture(network: DigitisationNetwork, batch: Batch, phase: Phase) -
         truth[0, 3:],
         depth_picture(batch.depth[0, 0]),
     ]
-    rows = [torch.cat([each.float().cpu() for each in row], dim=2) for row in (top, bottom)]
+    rows = [torch.cat([_reduced(each) for each in row], dim=2) for row in (top, bottom)]
     return torch.cat(rows, dim=1).clamp(0.0, 1.0)
+
+
+def _reduced(picture: Tensor) -> Tensor:
+    """Return a (3, R, R) picture on the processor, no wider than `WIDEST`."""
+    width = min(picture.shape[-1], WIDEST)
+    small = functional.interpolate(picture.float()[None], size=(width, width), mode="area")
+    return small[0].cpu()

@@ -63,18 +63,14 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
-        moved = {
-            field.name: getattr(self.transforms, field.name).to(device, non_blocking=True)
-            for field in fields(PartTransforms)
-        }
-        return Batch(
-            self.image.to(device, non_blocking=True),
-            self.depth.to(device, non_blocking=True),
-            self.reliable.to(device, non_blocking=True),
-            PartTransforms(**moved),
-            self.keys,
-            None if self.normal is None else self.normal.to(device, non_blocking=True),
-        )
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        transforms = [moved(getattr(self.transforms, f.name)) for f in fields(PartTransforms)]
+        image, depth, reliable = moved(self.image), moved(self.depth), moved(self.reliable)
+        normal = None if self.normal is None else moved(self.normal)
+        return Batch(image, depth, reliable, PartTransforms(*transforms), self.keys, normal)
 
 
 def reduction_factor(shard_resolution: int, resolution: int) -> int:
@@ -258,6 +254,12 @@ class ViewDataset(Dataset[Batch]):
         other._variants = variants
         return other
 
+    def for_workers(self, processes: int) -> ViewDataset:
+        """Return the same views for processes that share the memory of one."""
+        other = copy.copy(self)
+        other._cache_limit = self._cache_limit // processes
+        return other
+
     def view(self, index: int) -> ViewArrays:
         """Return one view as it is in the shard, at the working resolution."""
         if index in self._cache:
@@ -344,4 +346,6 @@ def make_loader(
     dataset: ViewDataset, schedule: DrawSchedule, *, workers: int = 0
 ) -> DataLoader[Batch]:
     """Return a loader of whole batches; workers = 0 reads in this process and caches."""
+    if workers > 0:
+        dataset = dataset.for_workers(workers)
     return DataLoader(dataset, sampler=schedule, batch_size=None, num_workers=workers)

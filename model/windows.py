@@ -13,12 +13,10 @@ import torch
 from torch import Tensor
 
 from model.networks import LowMaps
+from model.parts import LOW_STEP
 
 HALO = 32
 """Pixels inside a window's border that are computed and not scored."""
-
-LOW_STEP = 8
-"""Full-frame pixels per pixel of the low-resolution frame."""
 
 
 @dataclass(frozen=True)

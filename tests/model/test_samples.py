@@ -11,7 +11,7 @@ import torch
 from dataset.augment import AugmentConfig
 from dataset.shards import ShardError, ShardSet
 from model.encoding import interior, normals_from_depth
-from model.samples import DrawSchedule, ViewDataset, reduce_image
+from model.samples import DrawSchedule, ViewDataset, make_loader, reduce_image
 from tests.scenes import write_person
 from tools.render_dataset import main as render_dataset
 
@@ -77,6 +77,20 @@ def test_rendered_normals_are_read_and_mirrored_as_the_depth_is(
     assert (turned - expected)[:, 0][inside[:, 0]].abs().median() > 0.1
     assert data.view(0).normals is not None
     assert ViewDataset(shards, "train", 128, augment=None, seed=0)[[(0, 0)]].normal is None
+
+
+def test_workers_share_the_memory_of_one_process(shards: Path) -> None:
+    view_bytes = 128 * 128 * (3 + 2 * 4 + 1 + 3 + 1 + 3)
+    data = ViewDataset(shards, "train", 128, augment=None, seed=0, cache_bytes=4 * view_bytes)
+    loader = make_loader(data, DrawSchedule(len(data), 2, range(1), seed=0), workers=2)
+    share = loader.dataset
+    assert isinstance(share, ViewDataset)
+    for index in range(len(data)):
+        share.view(index)
+    assert len(share._cache) == 2
+    for index in range(len(data)):
+        data.view(index)
+    assert len(data._cache) == 4
 
 
 def test_a_resolution_the_shards_do_not_have_is_refused(shards: Path) -> None:
