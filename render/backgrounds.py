@@ -16,6 +16,7 @@ from render.compositing import resize_cover_crop
 from render.context import OffscreenContext
 from render.errors import UserInputError
 from render.folders import folder_tree, is_junk
+from render.materials import PICTURE_FORMATS
 from render.rasteriser import Rasteriser
 from render.rooms import draw_room
 
@@ -162,7 +163,7 @@ def _decode(path: Path, resolution: int) -> tuple[NDArray[np.uint8], float] | No
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=PICTURE_FORMATS) as image:
                 full_width = image.width
                 # JPEG decodes at a half, quarter or eighth of its size at a fraction of the time.
                 image.draft("RGB", (2 * resolution, 2 * resolution))

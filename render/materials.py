@@ -31,6 +31,9 @@ MOST_PIXELS = 16384**2
 A file of a few kilobytes can claim any size, so that larger ones are refused by their header.
 """
 
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "TGA")
+"""What Pillow may take a picture for, whatever its name says: some others start programs."""
+
 
 @dataclass(frozen=True)
 class MaterialLines:
@@ -170,7 +173,7 @@ def _opened(source: Path | BinaryIO) -> Image.Image:
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
-        return Image.open(source)
+        return Image.open(source, formats=PICTURE_FORMATS)
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

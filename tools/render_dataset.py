@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     config = _config(arguments)
     _choose_device(arguments.gpu)
-    jobs = _checked_jobs(arguments.jobs, config.resolution)
+    jobs = _checked_jobs(arguments.jobs, config.resolution, config.people_per_image)
     if arguments.body_models is not None:
         require_smplx()
     found = find_scans(
@@ -167,14 +167,15 @@ def _chosen(scans: list[Scan], only: list[str] | None, limit: int | None) -> lis
     return scans
 
 
-def _checked_jobs(asked: int | None, resolution: int) -> int:
+def _checked_jobs(asked: int | None, resolution: int, people: int) -> int:
     if asked is not None:
         if asked < 1:
             raise UserInputError(f"--jobs: expected at least 1 process, got {asked}")
         return asked
     import joblib
 
-    need = max(JOB_BYTES_AT_LEAST, JOB_BYTES_AT_2048 * (resolution / 2048) ** 2)
+    # The meshes and textures of a group are held at once.
+    need = people * max(JOB_BYTES_AT_LEAST, JOB_BYTES_AT_2048 * (resolution / 2048) ** 2)
     return max(1, min(joblib.cpu_count(), int(_available_bytes() // need)))
 
 

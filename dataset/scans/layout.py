@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from dataset.scans.scan import CM_PER_UNIT, BodySource, Scan, Stance, UnitRule, safe_ids
+from render.materials import PICTURE_FORMATS
 
 LONE = "*"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tga", ".tif", ".tiff", ".bmp")
@@ -214,7 +215,7 @@ def _is_stub(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            with Image.open(path, formats=PICTURE_FORMATS) as picture:
                 return max(picture.size) <= STUB_PX
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False

@@ -47,6 +47,12 @@ def test_a_picture_whose_comment_unpacks_to_too_much_is_one_sentence() -> None:
         decode_texture(file, "skin")
 
 
+def test_a_page_that_calls_itself_a_picture_is_not_given_to_a_program() -> None:
+    page = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    with pytest.raises(ScanError, match="skin.jpg: expected an image as texture, got something"):
+        decode_texture(io.BytesIO(page), "skin.jpg")
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_texture_of_100_megapixels_is_reduced_with_a_warning(
     caplog: pytest.LogCaptureFixture, kind: str
