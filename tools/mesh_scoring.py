@@ -76,7 +76,8 @@ def find_meshes(
             that are not there.
     """
     found = {scan.scan_id: scan for scan in find_scans(scans)}
-    pairings, seen = [], set()
+    pairings = []
+    used: set[str] = set()
     for method in methods:
         if not method.folder.is_dir():
             raise OutputError(f"--pred: expected a folder, got {method.folder}")
@@ -85,18 +86,25 @@ def find_meshes(
             for path in sorted(method.folder.rglob("*"))
             if path.suffix.lower() in MESH_SUFFIXES and path.is_file()
         ]
-        seen |= {path.stem for path in paths}
-        pairing = pair_outputs(paths, list(found), method.convention, facts)
+        own: dict[str, PredictionFacts] = {}
+        for name in {path.stem for path in paths}:
+            # The longer key wins: methods may give their files equal names.
+            keys = [key for key in (name, f"{method.folder.name}/{name}") if key in facts]
+            if keys:
+                own[name] = facts[keys[-1]]
+            used.update(keys)
+        pairing = pair_outputs(paths, list(found), method.convention, own)
         if not pairing.predictions:
             raise OutputError(
                 f"--pred: {method.folder}: expected meshes of {method.convention.name} named "
                 f"after scans of {scans}, found none among {len(paths)} meshes"
             )
         pairings.append(pairing)
-    unused = [name for name in facts if name not in seen]
+    unused = [name for name in facts if name not in used]
     if unused:
         raise OutputError(
-            f"--frames: expected file names of predictions without suffix, got {unused[0]!r}"
+            "--frames: expected file names of predictions without suffix, or FOLDER/NAME, "
+            f"got {unused[0]!r}"
         )
     views = {place for pairing in pairings for place in pairing.predictions}
     views |= {(scan_id, 0.0) for scan_id in found if not any(scan_id == v[0] for v in views)}

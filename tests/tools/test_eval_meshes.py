@@ -71,6 +71,23 @@ def test_several_methods_are_scored_in_one_table(tmp_path: Path, scans: Path) ->
     assert "error 270°" in page and "figure side" in page
 
 
+def test_folders_with_equal_names_have_frames_of_their_own(tmp_path: Path, scans: Path) -> None:
+    frames = {}
+    for folder, shift in (("first", 0.1), ("second", -0.2)):
+        for number, name in enumerate(("ann", "bob")):
+            moved = VERTICES * (1.0 + 0.05 * number) + [shift, 0.0, 0.0]
+            write_obj(tmp_path / folder / f"{name}.obj", moved)
+            back = np.eye(4)
+            back[0, 3] = -shift
+            frames[f"{folder}/{name}" if folder == "second" else name] = {"matrix": back.tolist()}
+    (tmp_path / "frames.json").write_text(json.dumps(frames))
+    folders = ["--pred", str(tmp_path / "first"), str(tmp_path / "second"), "--method"]
+    flags = [*folders, "ours", "ours", "--frames", str(tmp_path / "frames.json")]
+    status, read = run(tmp_path, scans, *flags)
+    assert status == 0
+    assert list(means(read, "p2s_pred_to_scan_cm").values()) == pytest.approx([0, 0], abs=1e-3)
+
+
 def test_the_normalised_scale_makes_the_scan_180_cm_tall(tmp_path: Path, scans: Path) -> None:
     for name, factor in (("ann", 1.0), ("bob", 1.05)):
         write_obj(tmp_path / "p" / f"{name}.obj", VERTICES * factor + [0.0, 0.0, 0.5])
