@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 import h5py
@@ -22,6 +21,7 @@ from dataset.shard_codec import (
 )
 from dataset.views import View
 from render.camera import Camera, Projection
+from render.closing import Closing
 from render.compositing import composite
 
 Box = tuple[int, int, int, int]
@@ -30,7 +30,7 @@ Box = tuple[int, int, int, int]
 TURNS = ("yaw_deg", "pitch_deg", "roll_deg")
 
 
-class ShardReader:
+class ShardReader(Closing):
     """Reads the views of one shard; a context manager.
 
     Pickled by its path. The file is opened anew in every process, so that a reader may
@@ -65,17 +65,6 @@ class ShardReader:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._path, self._file, self._pid = state["path"], None, -1
         self._shape = state["shape"]
-
-    def __enter__(self) -> ShardReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; a later read opens it again."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from eval.outputs import HALF_WIDTH_PER_HEIGHT
 from eval.surfaces import Surface
 from render.camera import Camera, transform_points, yaw_rotation
+from render.closing import Closing
 from render.context import OffscreenContext
 from render.gbuffer import GBuffer
 from render.mesh import Mesh
@@ -121,7 +121,7 @@ def turned_cameras(rotation: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack([back @ yaw_rotation(turn) @ facing for turn in TURNS_DEG])
 
 
-class SurfaceRenderer:
+class SurfaceRenderer(Closing):
     """Renders surfaces in one GL context; use it with `with`, or call `close`.
 
     Args:
@@ -230,17 +230,6 @@ class SurfaceRenderer:
         """Give the GL context back."""
         self._rasteriser.close()
         self._context.close()
-
-    def __enter__(self) -> SurfaceRenderer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _normal_views(buffers: list[GBuffer]) -> NormalViews:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ from eval.protocol import (
 from eval.statistics import sample_rng
 from eval.surfaces import MetricError, Surface
 from eval.volumes import Occupancy, occupancy, self_occluded_share, voxel_pitch_cm
+from render.closing import Closing
 
 FACE_HALF_WIDTH = 0.085
 """Half the width of a face close-up, as a share of the scan's height."""
@@ -91,7 +91,7 @@ class Attempt:
     seconds: float | None = None
 
 
-class SurfaceScorer:
+class SurfaceScorer(Closing):
     """Aligns, renders and scores; holds a GL context, so use it with `with`.
 
     Args:
@@ -108,17 +108,6 @@ class SurfaceScorer:
     def close(self) -> None:
         """Give the GL context back."""
         self.renderer.close()
-
-    def __enter__(self) -> SurfaceScorer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def loaded(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from render.closing import Closing
 from render.colour import jitter_colours
 from render.compositing import resize_cover_crop
 from render.context import OffscreenContext
@@ -47,7 +48,7 @@ class Background:
     crop: NDArray[np.float32]
 
 
-class BackgroundSource:
+class BackgroundSource(Closing):
     """Draws backgrounds; `close` (or `with`) gives the GPU memory of rooms back.
 
     Args:
@@ -97,12 +98,6 @@ class BackgroundSource:
         if self._own_context is not None:
             self._own_context.close()
             self._own_context = None
-
-    def __enter__(self) -> BackgroundSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _draw_picture(self, root: Path, rng: np.random.Generator, resolution: int) -> Background:
         for _ in range(_TRIES):

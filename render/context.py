@@ -14,9 +14,10 @@ import ctypes
 import ctypes.util
 import logging
 import os
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
+from render.closing import Closing
 from render.errors import ContextError
 
 LOGGER = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ _SOFTWARE_DEVICE = b"EGL_MESA_device_software"
 _MOST_DEVICES = 64
 
 
-class OffscreenContext:
+class OffscreenContext(Closing):
     """Owns an OpenGL context without a window; use it with `with`, or call `close`.
 
     Several may be open in one process; each user calls `make_current` before it draws.
@@ -90,17 +91,6 @@ class OffscreenContext:
         display, context = self._platform._egl_display, self._platform._egl_context
         EGL.eglMakeCurrent(display, EGL.EGL_NO_SURFACE, EGL.EGL_NO_SURFACE, EGL.EGL_NO_CONTEXT)
         EGL.eglDestroyContext(display, context)
-
-    def __enter__(self) -> OffscreenContext:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _choose_platform() -> str:

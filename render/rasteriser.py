@@ -8,13 +8,13 @@ culled; where an open mesh shows the inner side of a surface, the pixel is marke
 from __future__ import annotations
 
 from functools import lru_cache
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from render.camera import Camera, project, transform_points
+from render.closing import Closing
 from render.colour import srgb_bytes_from_linear
 from render.context import OffscreenContext
 from render.coverage import find_coverage
@@ -43,7 +43,7 @@ _NEAREST = 0.01
 _BORDER = 2
 
 
-class Rasteriser:
+class Rasteriser(Closing):
     """Draws uploaded meshes in one context; `close` (or `with`) gives the GPU memory back.
 
     Args:
@@ -118,17 +118,6 @@ class Rasteriser:
         """Give program and framebuffer back; uploaded meshes are released by their owner."""
         self._context.make_current()
         self._shader.release()
-
-    def __enter__(self) -> Rasteriser:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def render_gbuffer(
