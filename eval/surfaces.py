@@ -66,7 +66,9 @@ class Surface:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(2, 3) float64, cm: lowest and highest coordinates of what the faces use."""
-        used = self.vertices[self.faces.reshape(-1)]
+        is_used = np.zeros(len(self.vertices), dtype=bool)
+        is_used[self.faces] = True
+        used = self.vertices[is_used]
         return np.stack([used.min(axis=0), used.max(axis=0)])
 
     def sample(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:

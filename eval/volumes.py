@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import igl
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.metrics import DEFAULT_VOXELS, Measured
 from eval.surfaces import MetricError, Surface
+from eval.winding import Lattice, winding_numbers
 
 MOST_VOXELS = 64_000_000
 """What fits into memory; far more comes from a prediction in another unit than its scan."""
@@ -43,10 +43,10 @@ def voxel_pitch_cm(scan: Surface, voxels: int = DEFAULT_VOXELS) -> float:
 def occupancy(surface: Surface, pitch_cm: float) -> Occupancy:
     """Return the voxels inside a surface, by its generalised winding number.
 
-    The winding number (Jacobson et al. 2013; Barill et al. 2018, through libigl) degrades gently
-    where a scan has holes. Its magnitude is compared with 0.5, so a surface turned inside out
-    counts the same. Only the bounding box is evaluated: from outside, an open piece of a closed
-    surface covers less than half of all directions, so nothing out there is inside.
+    The winding number (Jacobson et al. 2013, `eval.winding`) degrades gently where a scan has
+    holes. Its magnitude is compared with 0.5, so a surface turned inside out counts the same.
+    Only the bounding box is evaluated: from outside, an open piece of a closed surface covers
+    less than half of all directions, so nothing out there is inside.
 
     Args:
         surface: cm.
@@ -63,15 +63,8 @@ def occupancy(surface: Surface, pitch_cm: float) -> Occupancy:
             f"volumes: expected a surface of at most {MOST_VOXELS:,} voxels of {pitch_cm:.3g} cm, "
             f"got one of {' x '.join(f'{side:.4g}' for side in high - low)} cm"
         )
-    indices = np.indices(tuple(shape)).reshape(3, -1).T
-    # libigl's fast winding number is in float32: far from the origin it would lose the surface.
-    middle = surface.bounds.mean(axis=0)
-    centres = (first + indices + 0.5) * pitch_cm - middle
-    vertices = surface.vertices - middle
-    winding = np.asarray(igl.fast_winding_number(vertices, surface.faces, centres))
-    if not np.isfinite(winding).all():
-        raise MetricError("winding numbers: expected finite values, got NaN or infinity")
-    inside = (np.abs(winding) > 0.5).reshape(tuple(shape))
+    lattice = Lattice(first, (int(shape[0]), int(shape[1]), int(shape[2])), pitch_cm)
+    inside = np.abs(winding_numbers(surface, lattice)) > 0.5
     return Occupancy(pitch_cm=pitch_cm, first=first, inside=inside)
 
 
