@@ -14,10 +14,13 @@ import trimesh
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from render.camera import CAMERA_DISTANCE, Camera, transform_points, unproject
+from render.camera import CAMERA_DISTANCE, Camera, project, transform_points, unproject
 
 MINIMUM_THICKNESS = 1e-3
 """Smallest distance between front and back along a ray, normalised units (about 3 mm)."""
+
+_ORIGIN = np.array([0.0, 0.0, -CAMERA_DISTANCE])
+"""Of the normalised frame, in the camera frame."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,8 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
     used = np.stack([front[rows, columns], maps.back[rows, columns].astype(np.float64)])
     if not np.isfinite(used).all() or (used <= 0).any():
         raise ValueError("front, back: expected positive finite depths inside the mask")
-    origin = np.array([0.0, 0.0, -CAMERA_DISTANCE])
     points = [
-        origin + maps.point_scale * (unproject(side, camera)[rows, columns] - origin)
+        _ORIGIN + maps.point_scale * (unproject(side, camera)[rows, columns] - _ORIGIN)
         for side in (front, back)
     ]
 
@@ -177,6 +179,22 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
         faces=np.concatenate([front_faces, back_faces, wall]),
         process=False,
     )
+
+
+def pixels_of_points(
+    points: NDArray[np.floating], maps: DepthMaps, camera: Camera
+) -> NDArray[np.float64]:
+    """Return where the maps show points of a mesh that was made of them.
+
+    Args:
+        points: (N, 3) camera frame, normalised units.
+        maps: for their `point_scale`.
+        camera: the camera of the maps.
+
+    Returns:
+        (N, 2) pixel coordinates.
+    """
+    return np.asarray(project(_ORIGIN + (points - _ORIGIN) / maps.point_scale, camera))
 
 
 def mesh_in_scan_frame(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from dataset.joints import write_joints
 from dataset.people.person import Person, PersonPlan
 from dataset.people.subdivision import FineMesh
+from render.number_lines import decimal_lines, number_lines
 
 LAYOUT, LAYOUT_VERSION = "demo", 1
 
@@ -103,29 +103,16 @@ def obj_bytes(mesh: FineMesh, name: str) -> bytes:
     return b"".join(
         [
             head,
-            _decimal_lines("v", mesh.vertices),
-            _decimal_lines("vt", mesh.uvs),
+            decimal_lines("v", mesh.vertices),
+            decimal_lines("vt", mesh.uvs),
             b"usemtl person\n",
-            _lines("f %d/%d %d/%d %d/%d\n", corners.reshape(-1, 6)),
+            number_lines("f %d/%d %d/%d %d/%d\n", corners.reshape(-1, 6)),
         ]
     )
 
 
 def _by_position(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.lexsort((faces[:, 2], faces[:, 1], faces[:, 0]))
-
-
-def _decimal_lines(key: str, values: NDArray[np.float64]) -> bytes:
-    rounded = np.round(values, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
-    return _lines(key + " %.6f" * values.shape[1] + "\n", rounded)
-
-
-def _lines(line: str, values: NDArray[np.generic], block: int = 65536) -> bytes:
-    out = io.BytesIO()
-    for start in range(0, len(values), block):
-        rows = values[start : start + block]
-        out.write(((line * len(rows)) % tuple(rows.ravel().tolist())).encode("ascii"))
-    return out.getvalue()
 
 
 def _png_bytes(texture: NDArray[np.uint8]) -> bytes:
