@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from eval.results import Failure
 
@@ -22,3 +24,12 @@ def failure_of(method: str, scan_id: str, view: int, error: Exception) -> Failur
         return Failure(method, scan_id, view, str(error) or type(error).__name__)
     LOGGER.error("%s view %d", scan_id, view, exc_info=error)
     return Failure(method, scan_id, view, f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def pictures_may_fail(scan_id: str, view: int) -> Iterator[None]:
+    """Go on without the pictures of a view that cannot be drawn: its scores stand."""
+    try:
+        yield
+    except Exception as error:
+        LOGGER.warning("%s view %d: no pictures: %s", scan_id, view, error, exc_info=error)

@@ -33,7 +33,7 @@ from tools.baselines import (
 )
 from tools.map_scores import map_values
 from tools.pose_classes import face_of, pose_class
-from tools.sample_failures import ALL_METHODS, failure_of
+from tools.sample_failures import ALL_METHODS, failure_of, pictures_may_fail
 from tools.sample_pictures import Painter
 
 
@@ -257,8 +257,9 @@ class Scorer:
         truth = self._surfaces.truth(body.scan, key, rotation)
         painter = None
         if pictured or overview:
-            shown = self._surfaces.views(body.scan, rotation, truth)
-            painter = Painter(reader, view, shown, body.to_normalised)
+            with pictures_may_fail(ref.scan_id, view):
+                shown = self._surfaces.views(body.scan, rotation, truth)
+                painter = Painter(reader, view, shown, body.to_normalised)
         sides = []
         for name, reconstruct in self._methods.items():
             try:
@@ -270,11 +271,13 @@ class Scorer:
             sides.append(side)
         if painter is None:
             return
-        pictures = painter.sample(tuple(side for side in sides if side is not None))
-        if pictured:
-            done.packed[(ref.scan_id, view)] = pack_pictures(pictures)
-        if overview and any(side.name == next(iter(self._methods)) for side in pictures.methods):
-            done.overview.append((ref.scan_id, pictures))
+        with pictures_may_fail(ref.scan_id, view):
+            pictures = painter.sample(tuple(side for side in sides if side is not None))
+            if pictured:
+                done.packed[(ref.scan_id, view)] = pack_pictures(pictures)
+            first = next(iter(self._methods))
+            if overview and any(side.name == first for side in pictures.methods):
+                done.overview.append((ref.scan_id, pictures))
 
     def _score_method(
         self,
@@ -303,7 +306,8 @@ class Scorer:
         )
         side = None
         if painter is not None and shown is not None and own_normals is not None:
-            side = painter.side(name, made.maps, own_normals, shown)
+            with pictures_may_fail(truth.key.scan_id, view):
+                side = painter.side(name, made.maps, own_normals, shown)
         return score, side
 
     def _mesh_normals(

@@ -163,6 +163,24 @@ def test_an_odd_shard_fails_its_views_alone(
     assert [score.key.scan_id for score in results.scores] == ["joe"]
 
 
+def test_a_view_that_cannot_be_pictured_keeps_its_scores(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shards = write_people(tmp_path, {"test": ["eve"]}, yaws_deg=(0.0,))
+    # The oracle reads depths; the pictures alone read the normals.
+    with h5py.File(shard_path(tmp_path, "eve"), "r+") as file:
+        chunk = file["normal/front"].id.get_chunk_info(0)
+    with shard_path(tmp_path, "eve").open("r+b") as damaged:
+        damaged.seek(chunk.byte_offset)
+        damaged.write(bytes(chunk.size))
+    config = dataclasses.replace(CONFIG, samples=100, metrics=("p2s",))
+    with Scorer(shards, {"oracle": oracle}, config) as scorer:
+        scored = scorer.score(shards.views("test"), {}, pictured=shards.views("test"))
+    assert scored.results.failures == () and len(scored.results.scores) == 1
+    assert not scored.packed
+    assert "eve view 0: no pictures" in caplog.text
+
+
 def test_the_command_scores_the_latest_run_on_the_shards_it_was_trained_on(
     run_folder: Path,
     tmp_path: Path,
