@@ -81,7 +81,8 @@ def _texture(mesh: Mesh) -> NDArray[np.uint8] | None:
     return mesh.materials[0].texture if mesh.uvs is not None else None
 
 
-def _glb_files(path: Path, mesh: Mesh) -> list[tuple[Path, bytes]]:
+def textured_trimesh(mesh: Mesh) -> trimesh.Trimesh:
+    """Return the mesh as GLB has it, with a vertex for each pair of position and uv."""
     texture = _texture(mesh)
     rows, uv_rows, faces = corner_vertices(mesh)
     visual: trimesh.visual.texture.TextureVisuals | trimesh.visual.ColorVisuals
@@ -93,14 +94,17 @@ def _glb_files(path: Path, mesh: Mesh) -> list[tuple[Path, bytes]]:
     else:
         colours = None if mesh.vertex_colours is None else mesh.vertex_colours[rows]
         visual = trimesh.visual.ColorVisuals(vertex_colors=colours)
-    shown = trimesh.Trimesh(
+    return trimesh.Trimesh(
         vertices=mesh.vertices[rows],
         faces=faces,
         vertex_normals=mesh.vertex_normals[rows],
         visual=visual,
         process=False,
     )
-    return [(path, _exported(shown, "glb"))]
+
+
+def _glb_files(path: Path, mesh: Mesh) -> list[tuple[Path, bytes]]:
+    return [(path, _exported(textured_trimesh(mesh), "glb"))]
 
 
 def _obj_files(path: Path, mesh: Mesh) -> list[tuple[Path, bytes]]:
