@@ -21,6 +21,10 @@ from model.steps import make_optimizer, objective_arguments, total_loss
 
 MOST_GENERATOR_SEED = 2**63
 
+MOST_SKIPPED_STEPS = 32
+"""Loss scaling halves its scale at each step that it skips: so many in a row take it from 2^16 to
+2^-16, and what is still infinite is not the scale's doing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -42,11 +46,12 @@ class NonFiniteLossError(ArithmeticError):
 
     Attributes:
         views: numbers of the training views that it came from.
+        skipped: steps in a row that loss scaling skipped before; 0 where the loss itself was it.
     """
 
-    def __init__(self, views: list[int]) -> None:
-        super().__init__(f"views {views}")
-        self.views = views
+    def __init__(self, views: list[int], skipped: int = 0) -> None:
+        super().__init__(f"views {views}, {skipped} steps skipped")
+        self.views, self.skipped = views, skipped
 
 
 class PhaseTrainer:
@@ -61,6 +66,7 @@ class PhaseTrainer:
     def __init__(self, run: Run, phase: Phase, resumed: TrainState | None) -> None:
         self.run, self.phase = run, phase
         self.best, self.stale = math.inf, 0
+        self._skipped = 0
         self._objective = PhaseObjective(run.network, phase, run.config).train()
         optimizer = make_optimizer(self._objective, run.config)
         # Fabric moves `run.network` to the device, where the objective keeps sharing it.
@@ -122,13 +128,14 @@ class PhaseTrainer:
         )
         values = {name: float(term) for name, term in sums.items()}
         values["total"] = sum(values.values())
+        self._skipped = 0 if norm.isfinite() else self._skipped + 1
         # The loss scaling of 16-mixed skips steps whose gradients overflow, and carries on.
-        scaled = bool(run.fabric.strategy.precision.state_dict())
-        finite = math.isfinite(values["total"]) and (scaled or bool(norm.isfinite()))
-        if run.any_process(not finite):
+        most = MOST_SKIPPED_STEPS if run.fabric.strategy.precision.state_dict() else 0
+        finite = math.isfinite(values["total"])
+        if run.any_process(not finite or self._skipped > most):
             for buffer, kept in zip(self._statistics(), before, strict=True):
                 buffer.copy_(kept)
-            raise NonFiniteLossError(self._culprits(batches))
+            raise NonFiniteLossError(self._culprits(batches), most if finite else 0)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import resource
-import sys
 import time
 from dataclasses import dataclass
 
@@ -13,6 +11,8 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from model.config import Phase, TrainConfig
+from model.devices import arrange
+from model.memory import peak_bytes
 from model.networks import DigitisationNetwork
 from model.objectives import PhaseObjective
 from model.samples import Batch, DrawSchedule, ViewDataset, make_loader
@@ -66,13 +66,6 @@ def make_optimizer(objective: PhaseObjective, config: TrainConfig) -> torch.opti
     )
 
 
-def _peak_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def estimate_phase(
     network: DigitisationNetwork,
     config: TrainConfig,
@@ -87,7 +80,9 @@ def estimate_phase(
     networks on samples that are new.
     """
     device = fabric.device
-    objective = PhaseObjective(copy.deepcopy(network).to(device), phase, config).train()
+    trial = copy.deepcopy(network).to(device)
+    arrange(trial, config.compute)  # A copy is not compiled.
+    objective = PhaseObjective(trial, phase, config).train()
     optimizer = make_optimizer(objective, config)
     draws = DrawSchedule(len(data), config.batch_size, range(2), seed=config.seed)
     first, second = (batch.to(device) for batch in make_loader(data, draws))
@@ -113,5 +108,5 @@ def estimate_phase(
         phase=phase,
         steps=steps,
         seconds=config.optimiser.accumulate * (long * long_steps + short * (steps - long_steps)),
-        peak_bytes=_peak_bytes(device),
+        peak_bytes=peak_bytes(device),
     )

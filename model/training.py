@@ -112,10 +112,11 @@ def _step(trainer: PhaseTrainer, batches: Step, step: int) -> dict[str, float]:
     except NonFiniteLossError as error:
         run.save(LAST, trainer.state(step))
         views = ", ".join(run.data(phase).describe(view) for view in error.views)
+        after = f" after {error.skipped} skipped ones" if error.skipped else ""
         raise TrainingError(
-            f"{run.out}: expected a finite loss, got another at step {step} of phase {phase} on "
-            f"{views} ({LAST} has the weights before it, which --init takes, with a lower "
-            "--learning-rate, --clip-norm or --precision 32-true)"
+            f"{run.out}: expected a finite loss and gradient, got another at step {step}{after} of "
+            f"phase {phase} on {views} ({LAST} has the weights before it, which --init takes, "
+            "with a lower --learning-rate, --clip-norm or --precision 32-true)"
         ) from error
     run.progress.loss(terms["total"])
     return terms

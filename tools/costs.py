@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import platform
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+
+import torch
 
 from dataset.shards import ShardSet, ViewRef
 from eval.results import Cost
+from model.devices import device_name
+from model.memory import peak_bytes
 from tools.baselines import reconstruct_surface
 from tools.sample_failures import SAMPLE_ERRORS
 from tools.scoring import Reconstruct
@@ -52,18 +52,7 @@ def measure_costs(
     return costs
 
 
-def device_name(device: str) -> str:
-    """Return what a torch device is, in words."""
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads" if device == "cpu" else device
-
-
 def _cost(shards: ShardSet, reconstruct: Reconstruct, ref: ViewRef, device: str, runs: int) -> Cost:
-    import torch
-
     on_cuda = device.startswith("cuda")
     networks: list[float] = []
     totals: list[float] = []
@@ -79,27 +68,11 @@ def _cost(shards: ShardSet, reconstruct: Reconstruct, ref: ViewRef, device: str,
             totals.append(time.perf_counter() - begin)
             if made.network_seconds is not None:
                 networks.append(made.network_seconds)
-    peak = torch.cuda.max_memory_allocated(device) if on_cuda else _process_bytes()
     return Cost(
         network_seconds=statistics.median(networks) if networks else None,
         total_seconds=statistics.median(totals),
         runs=runs,
-        peak_bytes=peak,
+        peak_bytes=peak_bytes(torch.device(device)),
         memory="GPU tensors" if on_cuda else "whole process so far",
-        device=device_name(device),
+        device=device_name(torch.device(device)),
     )
-
-
-def _process_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

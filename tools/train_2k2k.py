@@ -209,9 +209,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _headline(arguments: argparse.Namespace, config: TrainConfig, views: int, out: Path) -> str:
-    from model.networks import build_network, count_parameters
+    import torch
 
-    millions = count_parameters(build_network(config.model, 0)) / 1e6
+    from model.networks import DigitisationNetwork, count_parameters
+
+    with torch.device("meta"):
+        millions = count_parameters(DigitisationNetwork(config.model)) / 1e6
     init = None if arguments.init is None else config.model
     source = (
         f"preset {choose_preset(arguments.preset, init)}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from model.config import ComputeConfig, OptimiserConfig, TrainConfig
 from model.devices import memory_advice
 from model.networks import build_network
 from model.objectives import PhaseObjective
-from model.phase_trainer import PhaseTrainer
+from model.phase_trainer import NonFiniteLossError, PhaseTrainer
 from model.runs import Progress, Run, RunOptions, initial_network
 from model.samples import ViewDataset
 from model.steps import objective_arguments, total_loss
@@ -141,12 +143,40 @@ def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_the_view(
     monkeypatch.setattr(ViewDataset, "view", one_is_infinite)
     options = RunOptions(shards=shards, out=out, accelerator="cpu")
 
-    with pytest.raises(TrainingError, match=f"expected a finite loss.*step 1 of phase 1 on {bad} "):
+    with pytest.raises(
+        TrainingError, match=f"expected a finite loss .*step 1 of phase 1 on {bad} "
+    ):
         train(config, options)
     saved = load_checkpoint(out / LAST)
     assert saved.state is not None and saved.state.step == 1
     found = saved.network.state_dict()
     assert [name for name in found if not torch.equal(found[name], expected[name])] == []
+
+
+def test_loss_scaling_that_skips_every_step_ends_with_a_sentence(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.phase_trainer.MOST_SKIPPED_STEPS", 3)
+    config = tiny_config(9, compute=ComputeConfig(precision="16-mixed"))
+    trainer = trainer_of(shards, tmp_path, config)
+    weight = trainer.run.network.low_normal.head.weight
+    before, overflow = weight.clone(), math.inf
+    weight.register_hook(lambda gradient: gradient * overflow)
+    steps = enumerate(trainer.run.steps("1", range(9)))
+
+    def train_steps(count: int) -> None:
+        for number, batches in itertools.islice(steps, count):
+            assert math.isfinite(trainer.step(batches, number)["total"])
+
+    train_steps(3)
+    assert torch.equal(weight, before)
+    overflow = 1.0
+    train_steps(1)
+    assert not torch.equal(weight, before)  # a step that is taken begins the count anew
+    overflow = math.inf
+    train_steps(3)
+    with pytest.raises(NonFiniteLossError, match="3 steps skipped"):
+        train_steps(1)
 
 
 def allocate_too_much() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from model.checkpoint import load_checkpoint
 from model.config import ComputeConfig, OptimiserConfig, Phase, PhaseConfig
 from model.networks import build_network
 from model.objectives import FrozenAnswers, PhaseObjective, frozen_maps, learning_rate
+from model.parts import PART_NETWORKS
 from model.samples import Batch, ViewDataset
 from model.training import Progress, RunOptions, TrainingError, plan, train
 from tests.model.conftest import TINY, tiny_config
@@ -205,3 +207,33 @@ def test_a_run_folder_is_not_overwritten(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--resume"):
         train(tiny_config(1), options)
     assert (tmp_path / "model.ckpt").read_bytes() == b"precious"
+
+
+def test_the_estimate_is_of_the_compiled_networks(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    config = tiny_config(1, compute=ComputeConfig(compiled=True))
+    options = RunOptions(shards=shards, out=tmp_path / "run", phases=("1",), accelerator="cpu")
+    plan(config, options)
+    # Those of the run, and those of the copy on which its steps are timed.
+    assert len({id(module) for module in compiled}) == 2 * len(PART_NETWORKS) + 2 * 3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_training_on_cuda_changes_the_weights_and_says_where_it_ran(
+    shards: Path, tmp_path: Path, precision: str
+) -> None:
+    # Behind the first steps, which loss scaling may skip.
+    config = tiny_config(20, compute=ComputeConfig(precision=precision, channels_last=True))
+    losses: list[float] = []
+    options = RunOptions(shards=shards, out=tmp_path / "run", accelerator="cuda")
+    model = train(config, options, Progress(loss=losses.append))
+    assert len(losses) == 40 and np.isfinite(losses).all()
+    start, end = build_network(TINY, 0).state_dict(), load_checkpoint(model).network.state_dict()
+    for name in ("low_normal.head.weight", "low_depth.head.weight", "refiner.head.weight"):
+        assert end[name].isfinite().all() and not torch.equal(start[name], end[name])
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert record["device"] == torch.cuda.get_device_name()
