@@ -55,6 +55,12 @@ JOINT_INDEX: dict[str, int] = {name: index for index, name in enumerate(JOINT_NA
 FILLED_CONFIDENCE = 0.3
 
 
+def is_measured(joints: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether joints (..., D + 1) are surer than what was filled from a neighbour."""
+    # Clear of 0.3 in single precision, which is more than 0.3.
+    return np.asarray(joints[..., -1] > FILLED_CONFIDENCE + 1e-6)
+
+
 def _mirrored_name(name: str) -> str:
     side, _, rest = name.partition("_")
     return {"left": f"right_{rest}", "right": f"left_{rest}"}.get(side, name)

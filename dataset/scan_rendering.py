@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset.estimates import estimate
+from dataset.joint_detection import JointFinder
 from dataset.scans import LoadedScan, Scan, load_scan
 from dataset.scenes import Scene, check_area, set_scene
 from dataset.shard_index import ShardEntry, file_digest, shard_path
 from dataset.shard_writer import ShardHeader, ShardWriter
+from dataset.source_files import source_digest
 from dataset.synthesis_config import SynthesisConfig
 from dataset.view_rendering import Studio, render_view
 from render.backgrounds import BackgroundError, BackgroundSource
@@ -78,10 +80,10 @@ def render_batch(
     """
     with OffscreenContext() as context, Rasteriser(context) as rasteriser:
         source = BackgroundSource(config.backgrounds, context, config.background_jitter)
-        with source as backgrounds:
+        with source as backgrounds, JointFinder(rasteriser) as finder:
             studio = Studio(config=config, rasteriser=rasteriser, backgrounds=backgrounds)
             for task in tasks:
-                outcome = _outcome(task, studio, out)
+                outcome = _outcome(task, studio, finder, out)
                 yield replace(
                     outcome,
                     renderer=context.description,
@@ -89,10 +91,10 @@ def render_batch(
                 )
 
 
-def _outcome(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
+def _outcome(task: ScanTask, studio: Studio, finder: JointFinder, out: Path) -> ScanOutcome:
     scan_id = task.scan.scan_id
     try:
-        return render_scan(task, studio, out)
+        return render_scan(task, studio, finder, out)
     except (BackgroundError, ContextError, OutputError):
         raise
     except UserInputError as error:
@@ -102,7 +104,7 @@ def _outcome(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
         return ScanOutcome(scan_id=scan_id, reason=reason, traceback=traceback.format_exc())
 
 
-def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
+def render_scan(task: ScanTask, studio: Studio, finder: JointFinder, out: Path) -> ScanOutcome:
     """Render all views of a scan, or of the group it leads, and write the shard.
 
     Raises:
@@ -110,9 +112,10 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
         ShardError: a rendered value does not fit the shard.
         OutputError: the shard cannot be written, which is no fault of the scan.
     """
-    config, scan = studio.config, task.scan
-    leader = load_scan(scan)
-    partners = _partners(task, config.people_per_image - 1)
+    config = studio.config
+    leader = finder.with_joints(load_scan(task.scan))
+    scan = leader.scan
+    partners = _partners(task, finder, config.people_per_image - 1)
     if partners:
         check_area(leader)
     scene = set_scene([leader, *partners], config)
@@ -149,7 +152,7 @@ def render_scan(task: ScanTask, studio: Studio, out: Path) -> ScanOutcome:
     )
 
 
-def _partners(task: ScanTask, count: int) -> list[LoadedScan]:
+def _partners(task: ScanTask, finder: JointFinder, count: int) -> list[LoadedScan]:
     """Return the first partners that can be used, of different subjects."""
     chosen: list[LoadedScan] = []
     subjects = {task.scan.subject}
@@ -159,7 +162,7 @@ def _partners(task: ScanTask, count: int) -> list[LoadedScan]:
         if scan.subject in subjects:
             continue
         try:
-            person = load_scan(scan)
+            person = finder.with_joints(load_scan(scan))
             check_area(person)
         except ScanError:  # named where it leads its own group
             continue
@@ -184,6 +187,7 @@ def _header(scene: Scene, config: SynthesisConfig) -> ShardHeader:
         config=config.identity(),
         metadata=scan.metadata if not scene.members else {"people": metadata},
         members=scene.members,
+        sources={person.scan.scan_id: source_digest(person.scan) for person in scene.people},
     )
 
 

@@ -77,6 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from dataset.body_model import require_smplx
+    from dataset.detectors import make_detector
     from dataset.existing_shards import existing_set
     from dataset.scans import find_scans
     from dataset.synthesis import Synthesis, scan_set_lists
@@ -86,12 +87,15 @@ def _run(arguments: argparse.Namespace) -> int:
     jobs = _checked_jobs(arguments.jobs, config.resolution, config.people_per_image)
     if arguments.body_models is not None:
         require_smplx()
+    if arguments.joints == "detect":
+        make_detector(arguments.pose).close()
     found = find_scans(
         arguments.scans,
         arguments.layout,
         manifest=arguments.manifest,
         joints=arguments.joints,
         body_models=arguments.body_models,
+        detector=arguments.pose,
     )
     scans = _chosen(found, arguments.only, arguments.limit)
     run = Synthesis(
@@ -243,7 +247,7 @@ def _summary(report: SynthesisReport, scans: Path, out: Path) -> int:
     )
     if report.without_joints:
         print(
-            f"{len(report.without_joints)} scans have no joints beside them, which training "
+            f"{len(report.without_joints)} scans have no joints, which training "
             f"needs: {_some(report.without_joints)}"
         )
     if report.skipped_backgrounds:

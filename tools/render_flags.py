@@ -30,15 +30,22 @@ def add_scan_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--joints",
-        choices=("auto", "sidecar", "smplx"),
+        choices=("auto", "sidecar", "smplx", "detect"),
         default="auto",
-        help="from files beside the scans, or from SMPL-X; auto: the first that is there",
+        help="from files beside the scans, from SMPL-X, or detected in pictures from twelve sides; "
+        "auto: the first that is there (docs/joints.md)",
     )
     add(
         "--body-models",
         type=Path,
         metavar="DIR",
         help="folder of SMPLX_NEUTRAL.npz and so on, for the joints of SMPL-X parameters",
+    )
+    add(
+        "--pose",
+        choices=("mediapipe", "openpifpaf"),
+        default="mediapipe",
+        help="what detects joints",
     )
 
 

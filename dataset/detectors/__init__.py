@@ -6,9 +6,13 @@ files. All of them come back as the 31 joints of `dataset.joints`; docs/joints.m
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-from dataset.detectors.interface import Detection, Detector, DetectorError
+from dataset.detectors.interface import (
+    DETECTOR_NAMES,
+    Detection,
+    Detector,
+    DetectorError,
+    DetectorName,
+)
 from dataset.detectors.mediapipe_setup import setup_pose
 from dataset.detectors.openpose import read_openpose_json
 
@@ -22,9 +26,6 @@ __all__ = [
     "read_openpose_json",
     "setup_pose",
 ]
-
-DetectorName = Literal["mediapipe", "openpifpaf"]
-DETECTOR_NAMES: tuple[DetectorName, ...] = get_args(DetectorName)
 
 
 def make_detector(name: DetectorName = "mediapipe", most_people: int = 1) -> Detector:

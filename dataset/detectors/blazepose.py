@@ -41,10 +41,12 @@ LANDMARK_OF: dict[str, int] = {
 }  # fmt: skip
 """Landmark of each joint that BlazePose knows; the others are filled.
 
-Its hand landmarks are called pinky and index, and lie near the knuckles of these fingers: a
-finger's breadth nearer to the wrist than our joints, which are the ones after the knuckle. Its
+Its hand landmarks, pinky and index, are the knuckles of these fingers; see `FINGER_REACH`. Its
 foot index is the tip of the foot, our big toe.
 """
+
+FINGER_REACH = 1.5
+"""How far from the wrist the joints after the knuckles are, in distances of the knuckles."""
 
 LANDMARKS = 33
 LEAST_PRESENCE = 0.5
@@ -133,6 +135,12 @@ def joints_from_landmarks(points: NDArray[np.floating]) -> NDArray[np.float64]:
     joints = np.zeros((JOINT_COUNT, 3))
     for name, landmark in LANDMARK_OF.items():
         joints[JOINT_INDEX[name]] = points[landmark]
+    for side in ("left", "right"):
+        wrist = joints[JOINT_INDEX[f"{side}_wrist"]]
+        for finger in ("index", "pinky"):
+            knuckle = joints[JOINT_INDEX[f"{side}_{finger}"]]
+            if wrist[2] > 0.0 and knuckle[2] > 0.0:
+                knuckle[:2] = wrist[:2] + FINGER_REACH * (knuckle[:2] - wrist[:2])
     return filled(joints)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.joints import FILLED_CONFIDENCE, JOINT_COUNT, JOINT_INDEX
+from dataset.joints import FILLED_CONFIDENCE, JOINT_INDEX
 from render.errors import UserInputError
+
+DetectorName = Literal["mediapipe", "openpifpaf"]
+DETECTOR_NAMES: tuple[DetectorName, ...] = get_args(DetectorName)
 
 
 class DetectorError(UserInputError):
@@ -115,5 +118,4 @@ def filled(joints: NDArray[np.floating]) -> NDArray[np.float64]:
                 weights = np.array([weight for _, weight in neighbours])
                 result[target, :-1] = weights @ joints[rows, :-1]
                 result[target, -1] = FILLED_CONFIDENCE
-    assert result.shape[0] == JOINT_COUNT
     return result

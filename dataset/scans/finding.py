@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 
+from dataset.detectors.interface import DetectorName
 from dataset.scans import (
     axyz,
     buff,
@@ -59,6 +60,7 @@ def find_scans(
     manifest: Path | None = None,
     joints: JointSource = "auto",
     body_models: Path | None = None,
+    detector: DetectorName = "mediapipe",
 ) -> list[Scan]:
     """Return the scans of a folder, sorted by id.
 
@@ -69,6 +71,7 @@ def find_scans(
         manifest: facts of single scans, before all that is found; see `dataset.scans.manifest`.
         joints: where joints come from.
         body_models: folder with SMPL-X model files, or None.
+        detector: what finds joints in pictures of a scan.
 
     Raises:
         ScanError: there is no such folder, or no scan in it; it could be two layouts; the
@@ -100,7 +103,7 @@ def find_scans(
         scans = apply_manifest(scans, read_manifest(manifest), manifest)
         if not scans:
             raise ScanError(f"{manifest}: expected at least one scan not to be skipped, got none")
-    scans = [_with_choices(scan, joints, body_models) for scan in scans]
+    scans = [_with_choices(scan, joints, body_models, detector) for scan in scans]
     return sorted(scans, key=lambda scan: scan.scan_id)
 
 
@@ -168,11 +171,15 @@ def _automatic() -> str:
     return "; ".join(f"{table.name}: {table.looks_like}" for table in tables)
 
 
-def _with_choices(scan: Scan, joints: JointSource, body_models: Path | None) -> Scan:
-    body = replace(scan.body, joints=joints, models=body_models)
+def _with_choices(
+    scan: Scan, joints: JointSource, body_models: Path | None, detector: DetectorName
+) -> Scan:
+    body = replace(scan.body, joints=joints, models=body_models, detector=detector)
     stated: dict[str, object] = {}
     if joints != "auto":
         stated["joints"] = joints
+    if detector != "mediapipe":
+        stated["detector"] = detector
     if body_models is not None and body.path is not None and body.kind == "smplx":
         stated["body_models"] = True
     metadata = dict(scan.metadata)

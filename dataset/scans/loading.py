@@ -227,11 +227,11 @@ def _joints(
     fitted: NDArray[np.float64] | None,
 ) -> NDArray[np.float64] | None:
     """Return the (31, 4) joints of the sidecar, else of the body, scan frame, or None."""
-    if scan.joints_path is not None and scan.body.joints != "smplx":
+    if scan.joints_path is not None and scan.body.joints in ("auto", "sidecar"):
         points = used_vertices(mesh) @ rotation
         joints = read_sidecar(scan.joints_path, np.stack([points.min(axis=0), points.max(axis=0)]))
         return np.concatenate([_turned(rotation, joints[:, :3]), joints[:, 3:]], axis=1)
-    if fitted is None or scan.body.joints == "sidecar":
+    if fitted is None or scan.body.joints in ("sidecar", "detect"):
         return None
     return np.concatenate([fitted, np.ones((len(fitted), 1))], axis=1)
 

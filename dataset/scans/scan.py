@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from dataset.detectors.interface import DetectorName
 from render.folders import folder_tree, is_junk
 from render.readers import MESH_SUFFIXES
 
@@ -30,7 +31,7 @@ UnitRule = Literal["size", "size or height", "height"]
 """How a unit that is not stated is found: the one of m, cm and mm in which the scan is as tall
 as a person; the same, and where there is none as "height"; as if the person were 180 cm tall."""
 
-JointSource = Literal["auto", "sidecar", "smplx"]
+JointSource = Literal["auto", "sidecar", "smplx", "detect"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +60,16 @@ class BodySource:
         kind: how the file is read, a name of `dataset.scans.bodies.READERS`.
         path: the file.
         models: folder with the SMPL-X model files, or None.
-        joints: whether joints come from the sidecar, from SMPL-X, or from what there is.
+        joints: whether joints come from the sidecar, from SMPL-X, from pictures of the scan, or
+            from the first of these that there is.
+        detector: what finds them in pictures.
     """
 
     kind: str = ""
     path: Path | None = None
     models: Path | None = None
     joints: JointSource = "auto"
+    detector: DetectorName = "mediapipe"
 
 
 @dataclass(frozen=True, kw_only=True)
