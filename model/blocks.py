@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ class Float32Head(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) of any float type to (B, outputs, H, W) float32."""
-        with torch.autocast(x.device.type, enabled=False):
+        with float32_region():
             return super().forward(x.float())
 
 
@@ -86,6 +87,15 @@ class AttentionGate(nn.Module):
         return skip * self.attend(functional.relu(self.gate(gate) + self.skip(skip)))
 
 
+def _halved(x: Tensor) -> Tensor:
+    """Return the largest of each 2x2 pixels."""
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return functional.max_pool2d(x, 2)
+    # Max pooling notes where each maximum was, which takes a processor ten times as long.
+    rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
+    return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
 class Encoder(nn.Module):
     """Convolution blocks with 2x2 max pooling between them."""
 
@@ -100,7 +110,7 @@ class Encoder(nn.Module):
         """Return the features of each level, finest first."""
         features: list[Tensor] = []
         for block in self.blocks:
-            x = block(functional.max_pool2d(features[-1], 2) if features else x)
+            x = block(_halved(features[-1]) if features else x)
             features.append(x)
         return features
 
@@ -172,6 +182,39 @@ class DualEncoderAttentionUNet(nn.Module):
         return self.head(self.decoder([torch.cat(pair, dim=1) for pair in pairs]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenSides:
+    """The sides of a window on which the frame goes on.
+
+    Attributes:
+        top, left, bottom, right: whether it does.
+    """
+
+    top: bool = False
+    left: bool = False
+    bottom: bool = False
+    right: bool = False
+
+    def trim(self, values: Tensor, pixels: int) -> Tensor:
+        """Return a view of (..., H, W) values without so many pixels of each open side."""
+        height, width = values.shape[-2:]
+        rows = slice(pixels * self.top, height - pixels * self.bottom)
+        return values[..., rows, pixels * self.left : width - pixels * self.right]
+
+
+WHOLE_FRAME = OpenSides()
+
+REFINER_HALO = 24
+"""Pixels of the frame around a window, on its open sides, that the refiner has to see."""
+
+_STAGE_TRIMS = (3, 4, 4)
+"""What each stage of the refiner leaves out on open sides, in its own pixels.
+
+Three convolutions reach three pixels. With these, what is left of the halo is whole pixels of
+the stage that follows, and nothing after the last.
+"""
+
+
 class Refiner(nn.Module):
     """Three cascaded blocks that double the depth maps' resolution each (section 4.3).
 
@@ -188,15 +231,30 @@ class Refiner(nn.Module):
         self.project = nn.ModuleList(nn.Conv2d(joined, joined, 1) for _ in range(2))
         self.head = Float32Head(joined, 3)
 
-    def forward(self, low_depth: Tensor, normal: Tensor) -> Tensor:
-        """Map (B, 2, R/8, R/8) depths and (B, 6, R, R) normals to (B, 3, R, R)."""
-        slices = (normal[..., 1::4, 1::4], normal[..., ::2, ::2], normal)
+    def forward(self, low_depth: Tensor, normal: Tensor, sides: OpenSides = WHOLE_FRAME) -> Tensor:
+        """Map (B, 2, H/8, W/8) depths and (B, 6, H, W) normals to (B, 3, H, W).
+
+        Args:
+            low_depth: network units.
+            normal: encoded.
+            sides: of a window; on these its inputs show `REFINER_HALO` pixels more, and what
+                comes out lies inside them and equals what the whole frame gives there.
+        """
+        # What is left of the halo when a stage begins, in pixels of the frame.
+        second = REFINER_HALO - 4 * _STAGE_TRIMS[0]
+        third = second - 2 * _STAGE_TRIMS[1]
+        slices = (
+            normal[..., 1::4, 1::4],
+            sides.trim(normal, REFINER_HALO - second)[..., ::2, ::2],
+            sides.trim(normal, REFINER_HALO - third),
+        )
         x = low_depth
         for stage, guide in enumerate(slices):
             with float32_region() if stage == 0 else nullcontext():
                 depth_features = self.depth[stage](x)
             normal_features = self.normal[stage](guide)
             x = self.merge[stage](torch.cat([depth_features, normal_features], dim=1))
+            x = sides.trim(x, _STAGE_TRIMS[stage])
             if stage < 2:
                 x = functional.relu(self.project[stage](x))
         return self.head(x)

@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.blocks import (
+    REFINER_HALO,
+    WHOLE_FRAME,
     AttentionUNet,
     DualEncoderAttentionUNet,
     Float32Head,
+    OpenSides,
     Refiner,
     bounded,
 )
@@ -169,18 +172,20 @@ class DigitisationNetwork(nn.Module):
             return full.depth[:, :1] < full.depth[:, 1:]
         return person_mask(full.mask_logit)
 
-    def refine(self, low: LowMaps, normal: Tensor) -> FullMaps:
+    def refine(self, low: LowMaps, normal: Tensor, sides: OpenSides = WHOLE_FRAME) -> FullMaps:
         """Raise the depth maps to full resolution (section 4.3).
 
         Args:
             low: low-resolution maps.
             normal: (B, 6, R, R) blended normals.
+            sides: of a window, on which the maps show `REFINER_HALO` pixels around what is
+                asked for.
         """
-        output = self.refiner(self.masked_low_depth(low), normal)
-        depth = output[:, :2]
+        output = self.refiner(self.masked_low_depth(low), normal, sides)
+        depth, normal = output[:, :2], sides.trim(normal, REFINER_HALO)
         if self.config.residual_depth:
             enlarged = functional.interpolate(low.depth, scale_factor=LOW_STEP, mode="bilinear")
-            depth = depth + enlarged
+            depth = depth + sides.trim(enlarged, REFINER_HALO)
         return FullMaps(normal, bounded(depth, DEPTH_CEILING), output[:, 2:])
 
     def predict_first_phase(

@@ -9,15 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dataset.augment import scale_colours
+from model.blocks import REFINER_HALO
 from model.checkpoint import LoadedModel
 from model.encoding import camera_normals_from_encoded, decode_depth, encode_image
+from model.folding import fold
 from model.meshing import MINIMUM_THICKNESS, DepthMaps, largest_component
-from model.part_fitting import fit_parts, normalise_joints, stack_transforms
+from model.networks import FullMaps
+from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
+from model.parts import LOW_STEP
+from model.precision import InferencePrecision, float32_region, inference_dtype
 from model.samples import reduce_image, reduction_factor
+from model.tiles import cover, refine_tiles, shown_cells
 
 LOGGER = logging.getLogger(__name__)
+
+TILE = 64
+"""Height of the refiner's tiles, pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +54,30 @@ class Predictor:
     """Runs a loaded model.
 
     Args:
-        loaded: the model.
+        loaded: the model; it is left as it is but for its device.
         device: torch device.
+        precision: what convolutions are computed in, but for those that have to be float32.
+        tile: height of the tiles in which depth is refined, pixels, a multiple of 8 from 24 on.
+            Smaller ones need less memory and, where the outline is intricate, less work.
+
+    Raises:
+        ValueError: unknown precision, or a tile of another size.
     """
 
-    def __init__(self, loaded: LoadedModel, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        device: str = "cpu",
+        *,
+        precision: InferencePrecision = "32",
+        tile: int = TILE,
+    ) -> None:
+        if tile % LOW_STEP or tile < REFINER_HALO:
+            raise ValueError(f"tile: expected a multiple of 8 from {REFINER_HALO} on, got {tile}")
         self._device = torch.device(device)
-        self._network = loaded.network.to(self._device).eval()
+        self._dtype = inference_dtype(precision, self._device)
+        self._network = fold(loaded.network.to(self._device).eval(), self._dtype)
+        self._tile_cells = tile // LOW_STEP
         self._resolution = loaded.config.model.resolution
         self._rules = loaded.config.model.rules
         self._told: set[tuple[str, ...]] = set()
@@ -60,20 +87,34 @@ class Predictor:
         """Width and height of the predicted maps, pixels."""
         return self._resolution
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the convolutions are computed in."""
+        return self._dtype
+
     @torch.inference_mode()
-    def predict(self, image: NDArray[np.uint8], joints_2d: NDArray[np.floating]) -> Prediction:
+    @float32_region()
+    def predict(
+        self,
+        image: NDArray[np.uint8],
+        joints_2d: NDArray[np.floating],
+        *,
+        outline: NDArray[np.bool_] | None = None,
+    ) -> Prediction:
         """Predict both sides of the person in an image.
 
         Args:
             image: (S, S, 3) uint8 sRGB, S a whole multiple of the model's resolution.
             joints_2d: (31, 3) pixels of the image and confidence.
+            outline: (R, R) bool at the model's resolution, the pixels that may be the person;
+                nothing else is refined, nor is in the mask. Without it all pixels are that the
+                refiner could take for the person, which gives the mask of the whole frame.
 
         Raises:
             ShardError: S is not a multiple of the model's resolution.
-            ValueError: the image is not square or the predicted mask is empty.
+            ValueError: the image is not square, or the outline of another size.
         """
-        if image.ndim != 3 or image.shape[0] != image.shape[1] or image.shape[2] != 3:
-            raise ValueError(f"image: expected (S, S, 3), got {image.shape}")
+        self._check(image, outline)
         reduced = reduce_image(image, reduction_factor(image.shape[0], self._resolution))
         transforms = stack_transforms([fit_parts(normalise_joints(joints_2d, image.shape[0]))])
         (left_out,) = transforms.left_out()
@@ -81,8 +122,9 @@ class Predictor:
         start = time.perf_counter()
         colours = scale_colours(reduced, *(self._rules.colour,) * 3)
         pixels = torch.from_numpy(colours).permute(2, 0, 1)[None].to(self._device)
-        _, full = self._network(encode_image(pixels), transforms)
-        mask = largest_component(self._network.silhouette(full)[0, 0].cpu().numpy())
+        full = self.predict_maps(encode_image(pixels), transforms, outline)
+        person = self._network.silhouette(full)[0, 0].cpu().numpy()
+        mask = largest_component(person if outline is None else person & outline)
         distance = decode_depth(full.depth)[0].cpu()
         seconds = time.perf_counter() - start
         front = distance[0].numpy() * mask
@@ -104,6 +146,42 @@ class Predictor:
             left_out=left_out,
             seconds=seconds,
         )
+
+    @torch.inference_mode()
+    @float32_region()
+    def predict_maps(
+        self,
+        image: Tensor,
+        transforms: PartTransforms,
+        outline: NDArray[np.bool_] | None = None,
+    ) -> FullMaps:
+        """Run the networks, and the refiner where the person may be.
+
+        Args:
+            image: (1, 3, R, R) float32 in -1..1, on the predictor's device.
+            transforms: batch of one.
+            outline: see `predict`.
+
+        Returns:
+            The full frame's maps. Pixels that were not refined have depth 0 and, as the mask's
+            logit, minus infinity.
+        """
+        network = self._network
+        low, normal = network.predict_first_phase(image, transforms)
+        if outline is None:
+            cells = shown_cells(network, low, normal)
+        else:
+            low_size = self._resolution // LOW_STEP
+            blocks = outline.reshape(low_size, LOW_STEP, low_size, LOW_STEP)
+            cells = torch.from_numpy(blocks.any((1, 3)))
+        return refine_tiles(network, low, normal, cover(cells.cpu(), self._tile_cells))
+
+    def _check(self, image: NDArray[np.uint8], outline: NDArray[np.bool_] | None) -> None:
+        if image.ndim != 3 or image.shape[0] != image.shape[1] or image.shape[2] != 3:
+            raise ValueError(f"image: expected (S, S, 3), got {image.shape}")
+        size = (self._resolution, self._resolution)
+        if outline is not None and (outline.shape != size or outline.dtype != np.bool_):
+            raise ValueError(f"outline: expected {size} bool, got {outline.shape} {outline.dtype}")
 
     def _tell(self, left_out: tuple[str, ...]) -> None:
         """Warn of parts that are left out, once of the same ones."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from model.config import TrainConfig
 
 GIB, MEGABYTE = 2**30, 1e6
-BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 PAPER_MEMORY_SHARE = {512: 0.87, 1024: 0.73, 2048: 0.64}
 """Part-wise over whole-image memory of a training step (table 3 of the paper)."""
 
@@ -69,6 +68,7 @@ def _paper(resolution: int, width: int, parts: str = "parts") -> TrainConfig:
 def bench_precision(arguments: argparse.Namespace, scale: Scale) -> dict[str, Any]:
     """Compare a phase-1 step in fp32 with one in bf16 and channels_last."""
     from model.config import ComputeConfig
+    from model.precision import BF16_FLAGS, processor_flags
 
     config = _paper(scale.precision, scale.width)
     half = replace(config, compute=ComputeConfig(precision="bf16-mixed", channels_last=True))
@@ -82,8 +82,7 @@ def bench_precision(arguments: argparse.Namespace, scale: Scale) -> dict[str, An
         )
     }
     ratio = seconds["fp32"] / seconds["bf16, channels_last"]
-    flags = processor_flags()
-    native = [flag for flag in BF16_FLAGS if flag in flags]
+    native = sorted(processor_flags().intersection(BF16_FLAGS))
     print(f"\none phase-1 step at {scale.precision} pixels, width {scale.width}")
     for name, value in seconds.items():
         print(f"  {name:22s} {value:9.3f} s")
@@ -96,15 +95,6 @@ def bench_precision(arguments: argparse.Namespace, scale: Scale) -> dict[str, An
         )
         print(f"  this processor {found}; {REFERENCE}")
     return {"seconds": seconds, "ratio": ratio, "bf16_instructions": native}
-
-
-def processor_flags() -> set[str]:
-    """Return what the processor says it can do (Linux; empty elsewhere)."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {
-        flag for line in lines if line.startswith("flags") for flag in line.split(":")[1].split()
-    }
 
 
 def bench_memory(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, Any]]:
