@@ -9,10 +9,10 @@ from typing import Any
 
 from dataset.joints import JOINT_COUNT
 from dataset.scans import Scan
+from dataset.set_lock import LOCK_NAME
 from dataset.shard_codec import ShardError
 from dataset.shard_index import (
     INDEX_NAME,
-    PARTIAL_SUFFIX,
     SCANS_FOLDER,
     SHARD_SUFFIX,
     SPLITS_FOLDER,
@@ -23,7 +23,9 @@ from dataset.shard_index import (
     shard_path,
 )
 from dataset.shard_reader import ShardReader
+from dataset.source_files import source_digest
 from dataset.synthesis_config import SynthesisConfig
+from render.files import PARTIAL_SUFFIX
 
 
 def existing_set(
@@ -46,11 +48,20 @@ def existing_set(
         return empty
     if not out.is_dir():
         raise ShardError(f"{out}: expected a folder for the shard set, found a file")
+    replaced = overwrite and not partial
     if (out / INDEX_NAME).is_file():
-        index = read_index(out)
+        try:
+            index = read_index(out)
+        except ShardError as error:
+            if replaced:
+                return empty
+            raise ShardError(
+                f"{error} (edit-shards rebuild makes it anew from the shards, --overwrite "
+                "renders them all again)"
+            ) from error
         found: Mapping[str, Any] | None = index.config
     else:
-        ours = {SCANS_FOLDER, SPLITS_FOLDER, INDEX_NAME + PARTIAL_SUFFIX}
+        ours = {SCANS_FOLDER, SPLITS_FOLDER, INDEX_NAME + PARTIAL_SUFFIX, LOCK_NAME}
         strange = sorted(path.name for path in out.iterdir() if path.name not in ours)
         if strange:
             raise ShardError(
@@ -60,7 +71,7 @@ def existing_set(
         index, found = empty, _config_of_some_shard(out)
     if found is None or found == identity:
         return index
-    if overwrite and not partial:
+    if replaced:
         return empty
     name = next(
         key for key in sorted(identity | dict(found)) if identity.get(key) != found.get(key)
@@ -91,14 +102,16 @@ class Wanted:
         identity: what it was made with.
         needs_mesh: whether it has to hold the scan's geometry.
         needs_joints: whether some joint has to be known.
-        companions: ids of scans that may be beside it; None for any.
+        companions: scans that may be beside it by their ids; None for any.
+        same_files: whether the files of everybody in it have to be those it was made from.
     """
 
     scan: Scan
     identity: Mapping[str, Any]
     needs_mesh: bool = False
     needs_joints: bool = False
-    companions: frozenset[str] | None = None
+    companions: Mapping[str, Scan] | None = None
+    same_files: bool = False
 
 
 def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> ShardEntry | None:
@@ -123,7 +136,9 @@ def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> Shar
             if wanted.needs_joints and not joints[:, 3].any():
                 return None
             beside = {member.scan_id for member in reader.members}
-            if wanted.companions is not None and not beside <= wanted.companions:
+            if wanted.companions is not None and not beside <= wanted.companions.keys():
+                return None
+            if wanted.same_files and _files_changed(reader.sources, wanted):
                 return None
             views = reader.view_count
     except ShardError:
@@ -133,6 +148,13 @@ def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> Shar
     size, digest = file_digest(path)
     return ShardEntry(
         scan_id=scan.scan_id, subject=scan.subject, views=views, bytes=size, sha256=digest
+    )
+
+
+def _files_changed(sources: Mapping[str, str], wanted: Wanted) -> bool:
+    scans = {**(wanted.companions or {}), wanted.scan.scan_id: wanted.scan}
+    return any(
+        name in scans and source_digest(scans[name]) != digest for name, digest in sources.items()
     )
 
 

@@ -68,10 +68,6 @@ class ArraySpec:
         channels = (self.channels,) if self.channels else ()
         return (views, resolution, resolution, *channels)
 
-    def chunks(self, resolution: int) -> tuple[int, ...]:
-        """Return the chunk shape: one view, one tile, all channels."""
-        return (1, *self.shape(1, min(TILE, resolution))[1:])
-
 
 _COLOUR = ArraySpec(channels=3)
 _DEPTH = ArraySpec(dtype="uint16", codec="depth")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 
 from dataset.shard_codec import MOST_VIEWS, RESOLUTION_LIMITS, SCHEMA_VERSION, ShardError
 from dataset.splits import SPLITS
-from render.errors import OutputError
+from render.files import write_text_atomically
 
 T = TypeVar("T")
 
@@ -26,8 +25,6 @@ INDEX_NAME = "index.json"
 SCANS_FOLDER = "scans"
 SPLITS_FOLDER = "splits"
 SHARD_SUFFIX = ".h5"
-PARTIAL_SUFFIX = ".partial"
-"""What the name of a file ends in while it is being written."""
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 """What a scan id has to be, because it becomes a file name."""
@@ -92,25 +89,6 @@ def file_digest(path: Path) -> tuple[int, str]:
     """Return size and SHA-256 of a file."""
     with path.open("rb") as file:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, flush it, and rename it.
-
-    Raises:
-        OutputError: it cannot be written; the file that was there is as it was.
-    """
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:  # a full disk names no file
-        reason = error.strerror or error
-        raise OutputError(f"{path}: expected to write it, got: {reason}") from error
 
 
 def write_index(root: Path, index: ShardIndex) -> None:

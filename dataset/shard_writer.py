@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 
 import h5py
-import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,12 +26,10 @@ from dataset.shard_codec import (
     encode_picture,
     stored_pictures,
 )
-from dataset.shard_index import PARTIAL_SUFFIX
+from dataset.shard_storage import create_picture, packed_rows
 from dataset.views import View
 from render.camera import Projection
-
-ZSTD_LEVEL = 3
-TABLE_CHUNK_BYTES = 1 << 20
+from render.files import PARTIAL_SUFFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +49,7 @@ class ShardHeader:
         config: what the shard set was made with (JSON values).
         metadata: what the scan set says of the scan (JSON values).
         members: the people of a group, in the order of the instance mask; empty for one person.
+        sources: digests of the files of everybody in it, by scan id; empty where not known.
     """
 
     scan_id: str
@@ -66,6 +64,7 @@ class ShardHeader:
     config: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
     members: tuple[GroupMember, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shape(self) -> ShardShape:
@@ -143,6 +142,7 @@ class ShardWriter:
             "composite": header.composite,
             "projection": header.projection,
             "config": canonical_json(header.config),
+            "sources": canonical_json(header.sources),
         }
         for name, text in attributes.items():
             self._file.attrs[name] = np.bytes_(text.encode("utf-8") or b" ")
@@ -152,16 +152,7 @@ class ShardWriter:
         self._file.attrs["people"] = np.int64(header.shape.people)
         self._file.attrs["unit_cm"] = np.float64(header.unit_cm)
         for name in self._names:
-            spec = PICTURES[name]
-            self._file.create_dataset(
-                name,
-                shape=spec.shape(header.views, resolution),
-                dtype=spec.dtype,
-                chunks=spec.chunks(resolution),
-                shuffle=np.dtype(spec.dtype).itemsize > 1,
-                track_times=False,
-                **hdf5plugin.Zstd(clevel=ZSTD_LEVEL),
-            )
+            create_picture(self._file, name, PICTURES[name], header.views, resolution)
 
     def add_view(self, record: ViewRecord) -> None:
         """Write the next view.
@@ -204,10 +195,7 @@ class ShardWriter:
     def _table(self, name: str, values: NDArray, packed: bool = False) -> None:
         options: dict[str, object] = {}
         if packed and values.size:
-            row_bytes = values.itemsize * int(np.prod(values.shape[1:]))
-            rows = min(len(values), max(1, TABLE_CHUNK_BYTES // row_bytes))
-            options = {"chunks": (rows, *values.shape[1:]), "shuffle": True}
-            options.update(hdf5plugin.Zstd(clevel=ZSTD_LEVEL))
+            options = packed_rows(*values.shape, values.itemsize)
         self._file.create_dataset(name, data=values, track_times=False, **options)
 
     def _finish(self) -> None:
@@ -276,17 +264,17 @@ class ShardWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def tiles_with_content(values: NDArray) -> NDArray[np.bool_]:
+def tiles_with_content(values: NDArray, tile: int = TILE) -> NDArray[np.bool_]:
     """Return which tiles of an (R, R) or (R, R, C) picture hold anything but zero bytes."""
-    count = -(-values.shape[0] // TILE)
-    bytes_per_tile_row = TILE * values.itemsize * int(np.prod(values.shape[2:]))
-    if values.shape[0] % TILE == 0 and bytes_per_tile_row % 8 == 0:
+    count = -(-values.shape[0] // tile)
+    bytes_per_tile_row = tile * values.itemsize * int(np.prod(values.shape[2:]))
+    if values.shape[0] % tile == 0 and bytes_per_tile_row % 8 == 0:
         # Eight bytes at a time: ten times as fast as any() on a mostly empty picture.
-        words = np.ascontiguousarray(values).reshape(count, TILE, -1).view(np.uint64)
+        words = np.ascontiguousarray(values).reshape(count, tile, -1).view(np.uint64)
         columns = np.bitwise_or.reduce(words, axis=1)
         return columns.reshape(count, count, -1).any(axis=-1)
-    starts = range(0, values.shape[0], TILE)
-    rows = [[values[i : i + TILE, j : j + TILE].any() for j in starts] for i in starts]
+    starts = range(0, values.shape[0], tile)
+    rows = [[values[i : i + tile, j : j + tile].any() for j in starts] for i in starts]
     return np.array(rows, dtype=bool)
 
 

@@ -17,6 +17,7 @@ from dataset.existing_shards import Wanted, complete_entry, existing_set
 from dataset.groups import ranked_partners
 from dataset.scan_rendering import ScanOutcome, ScanTask, render_batch
 from dataset.scans import Scan
+from dataset.set_lock import SetLock
 from dataset.shard_index import (
     SPLITS_FOLDER,
     ShardEntry,
@@ -86,6 +87,8 @@ class Synthesis:
         lists: scan id -> split of the user's list files.
         jobs: number of processes; 1 starts none.
         overwrite: whether complete shards are rendered again.
+        share: (i, n) to render every n-th scan only, from the i-th on, and to leave index and
+            lists to a later run over all; runs of other shares may work beside it.
         partial: whether `scans` are a chosen few of the scan set.
         tool_version: written to the index.
     """
@@ -96,8 +99,17 @@ class Synthesis:
     lists: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
     overwrite: bool = False
+    share: tuple[int, int] | None = None
     partial: bool = False
     tool_version: str = "unknown"
+
+
+def own_share(scans: Sequence[Scan], share: tuple[int, int] | None) -> Sequence[Scan]:
+    """Return every n-th scan from the i-th on for a share (i, n), all for None."""
+    if share is None:
+        return scans
+    number, count = share
+    return scans[number - 1 :: count]
 
 
 def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> SynthesisReport:
@@ -112,20 +124,25 @@ def synthesise(run: Synthesis, on_scan: Callable[[str], None] | None = None) -> 
 
     Raises:
         ShardError: the output folder holds something else, or a shard set that was made
-            with another config.
+            with another config, or another process writes it.
         ContextError: there is no OpenGL context.
     """
+    existing_set(run.out, run.config, run.overwrite, run.partial)  # before anything is written
+    with SetLock(run.out, shared=run.share is not None):
+        return _synthesise(run, on_scan or (lambda scan_id: None))
+
+
+def _synthesise(run: Synthesis, report: Callable[[str], None]) -> SynthesisReport:
     existing = existing_set(run.out, run.config, run.overwrite, run.partial)
     progress = _Progress(entries={entry.scan_id: entry for entry in existing.shards})
     earlier = _assigned_subjects(run, progress.entries)
-    report = on_scan or (lambda scan_id: None)
     while True:
         failures = len(progress.failed)
         good = [scan for scan in run.scans if scan.scan_id not in progress.failed]
         split_of = _split_of_scans(good, run.lists, earlier, progress.entries)
         _render_missing(run, good, split_of, progress, report)
         # A failed scan may have been all there was of a split: then the rest is dealt anew.
-        if len(progress.failed) == failures:
+        if len(progress.failed) == failures or run.share is not None:
             break
     return SynthesisReport(
         done=tuple(sorted(progress.done)),
@@ -180,7 +197,7 @@ def _render_missing(
     companions: dict[str, list[Scan]] = {split: [] for split in SPLITS}
     for scan in scans:
         companions[split_of[scan.scan_id]].append(scan)
-    for scan in scans:
+    for scan in own_share(scans, run.share):
         beside = companions[split_of[scan.scan_id]]
         store_mesh = run.config.stores_mesh(split_of[scan.scan_id])
         keep = not run.overwrite or scan.scan_id in progress.done
@@ -192,7 +209,8 @@ def _render_missing(
                 needs_mesh=store_mesh,
                 # Put beside the scan after it was rendered, they make it usable for training.
                 needs_joints=scan.joints_path is not None and scan.body.joints != "smplx",
-                companions=frozenset(other.scan_id for other in beside),
+                companions={other.scan_id: other for other in beside},
+                same_files=True,
             )
             entry = complete_entry(run.out, wanted, progress.entries.get(scan.scan_id))
         if entry is None:
@@ -252,6 +270,8 @@ def _keep_old_shard(run: Synthesis, scan_id: str, progress: _Progress) -> None:
 
 
 def _write_lists(run: Synthesis, split_of: Mapping[str, str], progress: _Progress) -> None:
+    if run.share is not None:
+        return
     listed = read_splits(run.out) | dict(split_of)
     gone = progress.failed.keys() - progress.entries.keys()
     write_splits(run.out, {name: split for name, split in listed.items() if name not in gone})

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from eval.results import (
 )
 from eval.tables import latex_table
 from render.errors import UserInputError
+from render.files import write_text_atomically
 
 SCHEMA_VERSION = 2
 
@@ -287,14 +287,8 @@ def write_report(
         csv=folder / "results.csv",
         latex=folder / "results.tex",
     )
-    _write(files.json, text + "\n")
-    _write(files.csv, results_to_csv(results))
-    _write(files.latex, latex_table(results))
-    _write(files.html, render_html(results, pictures, tool_version, against=against))
+    write_text_atomically(files.json, text + "\n")
+    write_text_atomically(files.csv, results_to_csv(results))
+    write_text_atomically(files.latex, latex_table(results))
+    write_text_atomically(files.html, render_html(results, pictures, tool_version, against=against))
     return files
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

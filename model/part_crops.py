@@ -130,6 +130,30 @@ def _covered_window(
     return range(low[1], high[1]), range(low[0], high[0])
 
 
+def part_boxes(
+    transforms: PartTransforms, resolution: Resolution
+) -> list[tuple[int, int, int, int]]:
+    """Return the boxes of the frame that one person's crops touch.
+
+    Args:
+        transforms: of one person, (12, ...).
+        resolution: the working resolution.
+
+    Returns:
+        Rows row0 to row1 - 1 and columns col0 to col1 - 1 of each part, network by network,
+        without parts that are left out.
+    """
+    windows = [
+        _covered_window(
+            transforms.canonical_to_image[part], *resolution.crop_size(network), resolution.full
+        )
+        for network, parts in PARTS_OF_NETWORK.items()
+        for part in parts
+        if transforms.present[part]
+    ]
+    return [(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in windows]
+
+
 def _positions_on_canvas(
     rows: range,
     columns: range,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from dataset.shards import SPLITS
 from model.config import Phase, TrainConfig, config_from_dict, config_to_dict
 from render.errors import UserInputError
+from render.files import write_text_atomically
 
 CONFIG = "config.json"
 _PACKAGES = ("2k2k-toolkit", "torch", "lightning", "numpy")
@@ -63,9 +63,7 @@ def write_record(
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "processor",
         "threads": torch.get_num_threads(),
     }
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text_atomically(path, json.dumps(content, indent=1) + "\n")
 
 
 def _commands_so_far(path: Path) -> list[Any]:

@@ -78,6 +78,9 @@ def run_command(
     # while they wait for each other, which makes training many times slower when anything
     # else runs beside it; a short spin costs nothing on an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # Read when hdf5plugin is loaded. Several threads write the blocks of a tile in the order in
+    # which they finish, and the same scan would not give the same bytes.
+    os.environ["BLOSC_NTHREADS"] = "1"
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as exit_request:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import sys
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from render.files import write_text_atomically
 from tools.cli import EXIT_OK, new_parser, run_command
 
 PEOPLE = {"train": 12, "val": 2, "test": 3}
@@ -142,9 +142,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"2k2k-demo: {step.command} ended with status {status}", file=sys.stderr)
             return status
     target = out / f"timings-seed-{arguments.seed}.json"
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps([asdict(each) for each in timings], indent=1) + "\n")
-    os.replace(temporary, target)
+    write_text_atomically(target, json.dumps([asdict(each) for each in timings], indent=1) + "\n")
 
     results = out / "runs" / f"seed-{arguments.seed}" / "eval"
     picture = _draw_pipeline(out, results)

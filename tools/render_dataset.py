@@ -60,6 +60,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="render the first N scans only")
     add("--only", nargs="+", metavar="ID", help="render these scans only")
     add(
+        "--shard-range",
+        type=_share,
+        metavar="I/N",
+        help="render the I-th of N parts of the scans, I from 1 on: for array jobs that share "
+        "--out; the same line without it then completes the set",
+    )
+    add(
         "--store-mesh",
         choices=("eval", "all", "none"),
         default="eval",
@@ -68,6 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="render finished scans again")
     add("--dry-run", action="store_true", help="print counts, bytes and hours; render nothing")
     return parser
+
+
+def _share(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, got {text}")
+    return int(number), int(count)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,7 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from dataset.detectors import make_detector
     from dataset.existing_shards import existing_set
     from dataset.scans import find_scans
-    from dataset.synthesis import Synthesis, scan_set_lists
+    from dataset.synthesis import Synthesis, own_share, scan_set_lists
 
     config = _config(arguments)
     _choose_device(arguments.gpu)
@@ -105,7 +119,11 @@ def _run(arguments: argparse.Namespace) -> int:
         lists=scan_set_lists(arguments.scans),
         jobs=jobs,
         overwrite=arguments.overwrite,
-        partial=arguments.only is not None or arguments.limit is not None,
+        share=arguments.shard_range,
+        partial=any(
+            choice is not None
+            for choice in (arguments.only, arguments.limit, arguments.shard_range)
+        ),
         tool_version=toolkit_version(),
     )
     existing_set(run.out, config, run.overwrite, run.partial)
@@ -114,6 +132,10 @@ def _run(arguments: argparse.Namespace) -> int:
         return EXIT_OK
     make_output_folder(run.out)
     report = _synthesise_with_bar(run)
+    if run.share is not None:
+        print(f"{run.out}: index and split lists come from the same line without --shard-range")
+        if not own_share(scans, run.share):
+            return EXIT_OK
     return _summary(report, arguments.scans, arguments.out)
 
 
@@ -210,10 +232,12 @@ def _container_bytes(group: Path) -> float:
 
 def _print_estimate(run: Synthesis) -> None:
     from dataset.estimates import estimate
+    from dataset.synthesis import own_share
 
-    guess = estimate(len(run.scans), run.config, run.jobs)
+    count = len(own_share(run.scans, run.share))
+    guess = estimate(count, run.config, run.jobs)
     print(
-        f"{len(run.scans)} scans x {len(run.config.yaws_deg)} views of {run.config.resolution} px "
+        f"{count} scans x {len(run.config.yaws_deg)} views of {run.config.resolution} px "
         f"= {guess.views} views; about {guess.bytes / 1e9:.3g} GB and {guess.hours:.2g} hours "
         f"with {run.jobs} jobs; nothing was rendered"
     )
@@ -222,10 +246,11 @@ def _print_estimate(run: Synthesis) -> None:
 def _synthesise_with_bar(run: Synthesis) -> SynthesisReport:
     from tqdm import tqdm
 
-    from dataset.synthesis import synthesise
+    from dataset.synthesis import own_share, synthesise
 
     views = len(run.config.yaws_deg)
-    with tqdm(total=len(run.scans) * views, unit="view", desc=COMMAND, smoothing=0.1) as bar:
+    total = len(own_share(run.scans, run.share)) * views
+    with tqdm(total=total, unit="view", desc=COMMAND, smoothing=0.1) as bar:
         return synthesise(run, lambda scan_id: _advance(bar, views, scan_id))
 
 

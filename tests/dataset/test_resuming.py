@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from dataset.joints import JOINT_INDEX
 from dataset.scans import find_scans
+from dataset.set_lock import SetLock
 from dataset.shard_index import shard_path
 from dataset.shards import ShardError, ShardSet
 from dataset.synthesis import Synthesis, synthesise
@@ -94,6 +99,75 @@ def test_another_config_is_refused_unless_overwritten(
     assert np.array_equal(
         reader.read("person/front", 0)[whole], reader.read("albedo/front", 0)[whole]
     )
+
+
+def test_a_scan_whose_mesh_or_texture_was_changed_is_rendered_again(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out, mine = tmp_path / "s", tmp_path / "scans"
+    shutil.copytree(baked, out)
+    shutil.copytree(scans, mine)
+    os.utime(mine / "p0" / "person.obj")  # touched, but the same
+    assert not render(mine, out).done
+    texture = mine / "p1" / "person.png"
+    pixels = cv2.imread(str(texture))
+    cv2.imwrite(str(texture), 255 - pixels)
+    with (mine / "p2" / "person.obj").open("a") as file:
+        file.write("# edited\n")
+    assert render(mine, out).done == ("p1__person", "p2__person")
+    assert not render(mine, out).done
+
+
+def test_a_set_with_a_damaged_index_is_rendered_again_or_refused_with_advice(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    shutil.copytree(baked, out)
+    (out / "index.json").write_text("{")
+    with pytest.raises(ShardError, match=r"index\.json: expected the index .*edit-shards rebuild"):
+        render(scans, out)
+    assert len(render(scans, out, overwrite=True).done) == 3
+    assert content(out) == content(baked)
+
+
+def test_a_set_that_another_process_writes_is_refused(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    shutil.copytree(baked, out)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom dataset.set_lock import SetLock\n"
+        "with SetLock(Path(sys.argv[1])):\n    print('held', flush=True)\n    input()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None and other.stdout.readline() == "held\n"
+    with pytest.raises(ShardError, match="expected a shard set that no other process writes"):
+        render(scans, out)
+    with pytest.raises(ShardError, match="no other process"):
+        render(scans, out, share=(1, 2))
+    other.kill()  # as a driver dies: the system gives its lock back
+    other.communicate()
+    assert len(render(scans, out).skipped) == 3
+    assert content(out) == content(baked)
+
+
+def test_shares_of_an_array_job_and_a_last_run_make_the_same_set(
+    scans: Path, baked: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    with SetLock(out, shared=True):  # another share is at work
+        assert render(scans, out, share=(1, 2)).done == ("p0__person", "p2__person")
+        assert render(scans, out, share=(2, 2)).done == ("p1__person",)
+        assert not (out / "index.json").exists() and not (out / "splits").exists()
+        with pytest.raises(ShardError, match="no other process"):
+            render(scans, out)
+    assert len(render(scans, out).skipped) == 3
+    assert content(out) == content(baked)
 
 
 def test_a_shard_that_cannot_be_rendered_again_stays_in_index_and_lists(
