@@ -12,11 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.bench._step_cost import Scale, measure, spec_of
+from tools.bench._train_scale import Scale, spec_of
 from tools.cli import EXIT_OK
+from tools.step_cost import measure
 
 if TYPE_CHECKING:
     from model.config import TrainConfig
+
+
+CONVERGENCE_AIM = 0.05
+"""How far the loss of bf16 may be from that of fp32."""
 
 
 @contextmanager
@@ -82,7 +87,8 @@ def bench_convergence(arguments: argparse.Namespace, scale: Scale) -> list[dict[
 
     rows = []
     print(
-        f"\nphase 1, {scale.convergence} steps on the same batches: mean loss of the last quarter"
+        f"\nphase 1, {scale.convergence} steps on the same batches: mean loss of the last quarter "
+        f"(aim: bf16 within {CONVERGENCE_AIM:.0%} of fp32)"
     )
     with _shards(arguments, 256) as root:
         for seed in range(scale.seeds):

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from render.errors import UserInputError
-from tools.bench._step_cost import FULL, QUICK, Scale, StepCost, measure, spec_of
+from tools.bench._train_scale import FULL, QUICK, Scale, spec_of
 from tools.bench._train_views import bench_convergence, bench_loader
 from tools.cli import EXIT_OK, new_parser, run_command
+from tools.step_cost import StepCost, measure
 
 if TYPE_CHECKING:
     from model.config import TrainConfig
@@ -103,24 +104,25 @@ def bench_memory(arguments: argparse.Namespace, scale: Scale) -> list[dict[str, 
     rows = []
     for resolution in scale.memory:
         costs = {
-            parts: measure(
-                replace(spec_of(arguments, _paper(resolution, scale.width, parts)), repeats=1)
+            name: measure(
+                replace(spec_of(arguments, _paper(resolution, scale.width, name)), repeats=1)
             )
-            for parts in ("parts", "whole")
+            for name in ("parts", "whole")
         }
+        parts, whole = costs["parts"], costs["whole"]
         shares = {
-            name: getattr(costs["parts"], name) / getattr(costs["whole"], name)
-            for name in ("peak_bytes", "saved_bytes")
+            "peak_bytes": parts.peak_bytes / whole.peak_bytes,
+            "saved_bytes": parts.need.saved_bytes / whole.need.saved_bytes,
         }
         rows.append(
             {"resolution": resolution, "share": shares}
-            | {parts: asdict(cost) for parts, cost in costs.items()}
+            | {name: asdict(cost) for name, cost in costs.items()}
         )
         paper = PAPER_MEMORY_SHARE.get(resolution)
-        for parts, cost in costs.items():
+        for name, cost in costs.items():
             print(
-                f"  {resolution:5d} px, {parts:5s} peak {cost.peak_bytes / GIB:6.2f} GiB, kept for "
-                f"the backward pass {cost.saved_bytes / GIB:6.2f} GiB, {cost.seconds:8.3f} s"
+                f"  {resolution:5d} px, {name:5s} peak {cost.peak_bytes / GIB:6.2f} GiB, kept for "
+                f"the backward pass {cost.need.saved_bytes / GIB:6.2f} GiB, {cost.seconds:8.3f} s"
             )
         print(
             f"  {resolution:5d} px: parts take {shares['peak_bytes']:.0%} of the peak and "
