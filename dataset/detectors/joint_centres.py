@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from dataset.joints import JOINT_INDEX
 
 _TORSO_OFFSETS: dict[str, tuple[float, float, float]] = {
-    "shoulder": (0.04, -0.054, 0.0),
-    "hip": (0.05, 0.015, -0.055),
+    "shoulder": (0.040, -0.063, -0.006),
+    "hip": (0.046, 0.007, -0.050),
 }
-_SHANK_OFFSETS: dict[str, tuple[float, float, float]] = {"knee": (0.01, 0.045, -0.02)}
+_SHANK_OFFSETS: dict[str, tuple[float, float, float]] = {"knee": (0.009, 0.053, -0.014)}
 """Outwards, upwards, forwards, in lengths of the torso (middle of the hips to middle of the
 shoulders), in the frame of the torso, and in that of the lower leg."""
 

@@ -6,7 +6,6 @@ from the web at the first use (docs/joints.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,11 @@ from dataset.detectors.interface import (
     filled,
     largest_first,
 )
-from dataset.joints import JOINT_COUNT, JOINT_INDEX, JOINT_NAMES
+from dataset.sidecars import WHOLE_BODY_ROWS
 from render.closing import Closing
 
 CHECKPOINT = "shufflenetv2k30-wholebody"
-
-_FINGERS = {"index": "forefinger2", "middle": "middle_finger2", "ring": "ring_finger2",
-            "pinky": "pinky_finger2"}  # fmt: skip
-
-
-def keypoint_name(joint: str) -> str:
-    """Return OpenPifPaf's name of one of our joints."""
-    side, _, part = joint.partition("_")
-    return f"{side}_hand_{_FINGERS[part]}" if part in _FINGERS else joint
+KEYPOINTS = 133
 
 
 class OpenPifPafDetector(Closing):
@@ -71,7 +62,7 @@ class OpenPifPafDetector(Closing):
         if self._predictor is None:
             self._predictor = self._load()
         annotations, _, _ = self._predictor.numpy_image(image)
-        detections = [from_annotation(a.data, a.keypoints, float(a.score)) for a in annotations]
+        detections = [from_annotation(a.data, float(a.score)) for a in annotations]
         found = [detection for detection in detections if detection is not None]
         return largest_first(found)[: self._most_people]
 
@@ -91,22 +82,23 @@ class OpenPifPafDetector(Closing):
         self._predictor = None
 
 
-def from_annotation(
-    points: NDArray[np.floating], names: Sequence[str], score: float
-) -> Detection | None:
+def from_annotation(points: NDArray[np.floating], score: float) -> Detection | None:
     """Return the person of an OpenPifPaf annotation.
 
     OpenPifPaf counts pixels by their centres; half a pixel is added.
 
     Args:
-        points: (K, 3) x, y, confidence.
-        names: of these keypoints.
+        points: (133, 3) x, y, confidence of COCO-WholeBody's keypoints.
         score: of the annotation.
+
+    Raises:
+        DetectorError: these are other keypoints.
     """
-    row_of: Mapping[str, int] = {name: row for row, name in enumerate(names)}
-    joints = np.zeros((JOINT_COUNT, 3))
-    for joint in JOINT_NAMES:
-        row = row_of.get(keypoint_name(joint))
-        if row is not None and points[row, 2] > 0.0:
-            joints[JOINT_INDEX[joint]] = points[row] + (0.5, 0.5, 0.0)
+    if points.shape != (KEYPOINTS, 3):
+        raise DetectorError(
+            f"openpifpaf: expected a whole-body model with {KEYPOINTS} keypoints, "
+            f"found {len(points)}"
+        )
+    joints = points[list(WHOLE_BODY_ROWS)] + (0.5, 0.5, 0.0)
+    joints[joints[:, 2] <= 0.0] = 0.0
     return detection_of(filled(joints), score)

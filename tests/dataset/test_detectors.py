@@ -22,7 +22,7 @@ from dataset.detectors.blazepose import FINGER_REACH, LANDMARK_OF, joints_from_l
 from dataset.detectors.interface import detection_of, filled
 from dataset.detectors.joint_centres import to_joint_centres
 from dataset.detectors.mediapipe_setup import CACHE_VARIABLE, build_bundle, bundle_path
-from dataset.detectors.pifpaf import from_annotation, keypoint_name
+from dataset.detectors.pifpaf import from_annotation
 from dataset.joints import FILLED_CONFIDENCE, JOINT_COUNT, JOINT_INDEX, is_measured
 
 MAIN_PARTS = ("nose", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -149,10 +149,10 @@ def test_marks_move_to_joints_with_the_body_however_it_stands() -> None:
         for part, height in (("shoulder", 140.0), ("hip", 90.0), ("knee", 50.0), ("ankle", 10.0)):
             joints[JOINT_INDEX[f"{side}_{part}"]] = sign * 15.0, height, 0.0, 1.0
     moved = to_joint_centres(joints)
-    # The torso is 50 long: 0.05, 0.015, -0.055 of it outwards, upwards, forwards.
-    np.testing.assert_allclose(moved[JOINT_INDEX["left_hip"], :3], [17.5, 90.75, -2.75])
-    np.testing.assert_allclose(moved[JOINT_INDEX["right_hip"], :3], [-17.5, 90.75, -2.75])
-    np.testing.assert_allclose(moved[JOINT_INDEX["left_knee"], :3], [15.5, 52.25, -1.0])
+    # The torso is 50 long: 0.046, 0.007, -0.05 of it outwards, upwards, forwards.
+    np.testing.assert_allclose(moved[JOINT_INDEX["left_hip"], :3], [17.3, 90.35, -2.5])
+    np.testing.assert_allclose(moved[JOINT_INDEX["right_hip"], :3], [-17.3, 90.35, -2.5])
+    np.testing.assert_allclose(moved[JOINT_INDEX["left_knee"], :3], [15.45, 52.65, -0.7])
     assert (moved[JOINT_INDEX["left_ankle"]] == joints[JOINT_INDEX["left_ankle"]]).all()
     turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
@@ -163,18 +163,19 @@ def test_marks_move_to_joints_with_the_body_however_it_stands() -> None:
     assert (to_joint_centres(joints) == joints).all(), "without a torso nothing is known"
 
 
-def test_openpifpaf_keypoints_become_joints_by_name() -> None:
-    names = ["nose", "left_big_toe", "right_hand_middle_finger2", "face-1", "left_ankle"]
-    points = np.array([[k, 2 * k, 0.5 + k / 10] for k in range(5)], dtype=np.float32)
-    points[1, 2] = 0.0
-    found = from_annotation(points, names, 0.6)
+def test_openpifpaf_keypoints_become_joints() -> None:
+    points = np.array([[k, 2 * k, 0.5 + k / 1000] for k in range(133)], dtype=np.float32)
+    points[17, 2] = points[18, 2] = points[19, 2] = 0.0
+    found = from_annotation(points, 0.6)
     assert found is not None and found.score == pytest.approx(0.6)
     rows = {name: found.joints[JOINT_INDEX[name]].tolist() for name in JOINT_INDEX}
     assert rows["nose"] == [0.5, 0.5, 0.5]
-    np.testing.assert_allclose(rows["right_middle"], [2.5, 4.5, 0.7], rtol=1e-6)
+    # The right hand begins at 112; the joint after the knuckle of the middle finger is its 10th.
+    np.testing.assert_allclose(rows["right_middle"], [122.5, 244.5, 0.622], rtol=1e-6)
     assert rows["left_big_toe"] == rows["left_small_toe"] == [0.0] * 3
-    np.testing.assert_allclose(rows["left_heel"], [4.5, 8.5, FILLED_CONFIDENCE], rtol=1e-6)
-    assert keypoint_name("left_index") == "left_hand_forefinger2"
+    np.testing.assert_allclose(rows["left_heel"], [15.5, 30.5, FILLED_CONFIDENCE], rtol=1e-6)
+    with pytest.raises(DetectorError, match="expected a whole-body model with 133 .* found 17"):
+        from_annotation(points[:17], 0.6)
 
 
 def test_a_detector_that_is_not_set_up_says_how(
