@@ -141,7 +141,8 @@ def _opened(path: Path) -> Image.Image:
             return Image.open(path, formats=formats)
     except Image.DecompressionBombError as error:
         raise PhotographError(
-            f"{path}: expected at most {MOST_PIXELS // 1_000_000} megapixels, found far more"
+            f"{path}: expected at most {MOST_PIXELS // 1_000_000} megapixels, found more than "
+            f"Pillow opens ({error})"
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise _no_picture(path) from error
