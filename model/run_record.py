@@ -13,6 +13,7 @@ import torch
 
 from dataset.shards import SPLITS
 from model.config import Phase, TrainConfig, config_from_dict, config_to_dict
+from model.devices import device_name
 from render.errors import UserInputError
 from render.files import write_text_atomically
 
@@ -43,10 +44,11 @@ def write_record(
     *,
     shards: str,
     shards_digest: str,
+    device: torch.device,
     phases: tuple[Phase, ...],
     command: tuple[str, ...],
 ) -> None:
-    """Write `config.json`: configuration, shard set, command lines and versions.
+    """Write `config.json`: configuration, shard set, command lines, versions and device.
 
     Command lines of earlier starts of the run stay in the list.
     """
@@ -60,8 +62,7 @@ def write_record(
         "commands": [*commands, list(command)],
         "versions": {"python": platform.python_version()}
         | {name: _installed(name) for name in _PACKAGES},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "processor",
-        "threads": torch.get_num_threads(),
+        "device": device_name(device),
     }
     write_text_atomically(path, json.dumps(content, indent=1) + "\n")
 

@@ -221,6 +221,7 @@ def _train_phases(run: Run, todo: list[tuple[Phase, int]]) -> None:
             run.config,
             shards=run.shards,
             shards_digest=run.shards_digest,
+            device=run.fabric.device,
             phases=run.options.phases,
             command=run.options.command,
         )

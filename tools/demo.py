@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -110,12 +109,6 @@ def demo_steps(out: Path, seed: int) -> list[Step]:
     ]
 
 
-def _peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    usages = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(usage).ru_maxrss for usage in usages) * unit
-
-
 def _draw_pipeline(out: Path, results: Path) -> Path:
     from dataset.shards import ShardSet
     from tools.pipeline_picture import write_pipeline_picture
@@ -127,6 +120,8 @@ def _draw_pipeline(out: Path, results: Path) -> Path:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from model.memory import peak_resident_bytes
+
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     timings: list[Timing] = []
@@ -137,7 +132,8 @@ def _run(arguments: argparse.Namespace) -> int:
         start = time.perf_counter()
         status = step.main(step.arguments)
         seconds = time.perf_counter() - start
-        timings.append(Timing(command=step.command, seconds=seconds, peak_bytes=_peak_bytes()))
+        peak = peak_resident_bytes(with_children=True)
+        timings.append(Timing(command=step.command, seconds=seconds, peak_bytes=peak))
         if status != EXIT_OK:
             print(f"2k2k-demo: {step.command} ended with status {status}", file=sys.stderr)
             return status
@@ -148,8 +144,8 @@ def _run(arguments: argparse.Namespace) -> int:
     picture = _draw_pipeline(out, results)
     print("\nwhere the time went:")
     for each in timings:
-        peak = f"{each.peak_bytes / 2**30:.1f} GiB peak so far"
-        print(f"  {each.command:16} {each.seconds / 60:5.1f} min   {peak}")
+        so_far = f"{each.peak_bytes / 2**30:.1f} GiB peak so far"
+        print(f"  {each.command:16} {each.seconds / 60:5.1f} min   {so_far}")
     print(f"\npicture of the pipeline: {picture.resolve()}")
     print(f"report: {(results / 'report.html').resolve()}")
     print(

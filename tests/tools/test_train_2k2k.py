@@ -25,6 +25,7 @@ from model.config import (
     config_from_dict,
     config_to_dict,
 )
+from model.devices import device_name
 from render.errors import UserInputError
 from tests.scenes import write_person
 from tools.eval_2k2k import main as eval_2k2k
@@ -86,6 +87,7 @@ def test_the_run_folder_says_how_to_repeat_it(here: Path) -> None:
     ]
     assert len(written["shards_sha256"]) == 64
     assert written["versions"]["torch"] == importlib.metadata.version("torch")
+    assert written["device"] == device_name(torch.device("cpu"))  # as asked for, GPU or not
     assert load_checkpoint(run / "model.ckpt").shards == str(here / "shards")
     assert list((run / "tensorboard").iterdir())
 
