@@ -168,12 +168,13 @@ def border_shrink(points: NDArray[np.floating], views: Sequence[View]) -> float:
         1.0 where no view touches the border, else below 1.
     """
     touches, factor = False, 1.0
+    axes = np.ascontiguousarray(points.T)
     for view in views:
         half = view.camera.resolution / 2.0
         slope = half / view.camera.focal_px
-        turned = points @ view.pose[:3, :3].T
-        reach = np.abs(turned[:, :2]).max(axis=1)
-        nearer = np.zeros(len(turned)) if view.camera.is_orthographic else turned[:, 2]
+        x, y, z = view.pose[:3, :3] @ axes
+        reach = np.maximum(np.abs(x), np.abs(y))
+        nearer = np.zeros_like(z) if view.camera.is_orthographic else z
         distance = 1.0 if view.camera.is_orthographic else view.distance
         touching = slope * (1.0 - BORDER_PX / half)
         wanted = slope * (1.0 - max(SHRUNK_MARGIN, 2.0 * BORDER_PX / half))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from render.closing import Closing
-from render.colour import jitter_colours
+from render.colour import vary_camera_colours
 from render.compositing import resize_cover_crop
 from render.context import OffscreenContext
 from render.errors import UserInputError
@@ -87,7 +87,7 @@ class BackgroundSource(Closing):
         else:
             drawn = self._draw_picture(self._root, rng, resolution)
         if self._jitter > 0.0:
-            drawn = replace(drawn, pixels=jitter_colours(drawn.pixels, self._jitter, rng))
+            drawn = replace(drawn, pixels=vary_camera_colours(drawn.pixels, self._jitter, rng))
         return drawn
 
     def close(self) -> None:

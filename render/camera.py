@@ -28,6 +28,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from render.mesh import area_vectors
+
 FloatArray = NDArray[np.floating]
 Projection = Literal["perspective", "orthographic"]
 
@@ -129,10 +131,15 @@ class Camera:
         x, y = self._grid(rows, columns, dtype)
         return np.stack([x, y, np.zeros_like(x)], axis=-1)
 
+    def pixel_slopes(self, dtype: DTypeLike = np.float64) -> tuple[FloatArray, FloatArray]:
+        """Return (R,) x of the columns and (R,) y of the rows on the plane at distance 1."""
+        steps = (np.arange(self.resolution) + 0.5 - self.resolution / 2.0) / self.focal_px
+        return steps.astype(dtype), -steps.astype(dtype)
+
     def _grid(self, rows: slice, columns: slice, dtype: DTypeLike) -> tuple[FloatArray, FloatArray]:
         """Return x and y of the pixel centres on the plane at distance 1."""
-        steps = (np.arange(self.resolution) + 0.5 - self.resolution / 2.0) / self.focal_px
-        x, y = np.meshgrid(steps[columns].astype(dtype), -steps[rows].astype(dtype))
+        across, down = self.pixel_slopes(dtype)
+        x, y = np.meshgrid(across[columns], down[rows])
         return x, y
 
 
@@ -196,15 +203,17 @@ def normalised_from_scan(
     Raises:
         ValueError: the surface has no area.
     """
-    corners = np.asarray(vertices, dtype=np.float64)[faces]
-    edge_a, edge_b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    areas = np.linalg.norm(np.cross(edge_a, edge_b), axis=1)
+    points = np.asarray(vertices, dtype=np.float64)
+    areas = np.sqrt((area_vectors(points, faces) ** 2).sum(axis=0))
     total = areas.sum()
     if not total > 0.0:
         raise ValueError("faces: expected a surface with an area, got none")
-    centroid = (corners.mean(axis=1) * areas[:, None]).sum(axis=0) / total
-    used = corners.reshape(-1, 3)
-    scale = shrink / (NORMALISATION_DIVISOR * np.abs(used - centroid).max())
+    # The centre of a face is the mean of its corners, so that each has a third of its weight.
+    shares = sum(np.bincount(corners, areas, len(points)) for corners in np.asarray(faces).T)
+    centroid = np.asarray(shares @ points) / (3.0 * total)
+    is_used = np.zeros(len(points), dtype=bool)
+    is_used[np.asarray(faces).ravel()] = True
+    scale = shrink / (NORMALISATION_DIVISOR * np.abs(points[is_used] - centroid).max())
     matrix = np.eye(4) * scale
     matrix[:3, 3] = -scale * centroid
     matrix[3, 3] = 1.0

@@ -24,10 +24,13 @@ def srgb_from_linear(linear: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.where(linear <= 0.0031308, linear * 12.92, high).astype(linear.dtype, copy=False)
 
 
+LINEAR_OF_SRGB_BYTE = linear_from_srgb(np.arange(256) / 255.0).astype(np.float32)
+"""(256,) float32, linear light of sRGB values."""
+
+
 def linear_from_srgb_bytes(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return float32 linear light 0..1 of uint8 sRGB values (any shape), through a table."""
-    table = linear_from_srgb(np.arange(256) / 255.0).astype(np.float32)
-    return table[srgb]
+    return LINEAR_OF_SRGB_BYTE[srgb]
 
 
 def srgb_bytes_from_linear(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -35,17 +38,23 @@ def srgb_bytes_from_linear(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.rint(srgb_from_linear(linear) * 255.0).astype(np.uint8)
 
 
+SRGB_ROOT_STEPS = np.float32(1 << 14)
+"""Of the square root of linear light in `SRGB_BYTE_OF_ROOT`: fine enough to differ from the
+formula in rounding alone."""
+
+SRGB_BYTE_OF_ROOT = srgb_bytes_from_linear(
+    (np.arange(SRGB_ROOT_STEPS + 1, dtype=np.float64) / SRGB_ROOT_STEPS) ** 2
+)
+"""(16385,) uint8, sRGB values by the square root of linear light."""
+
+
 def tabled_srgb_bytes_from_linear(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return what `srgb_bytes_from_linear` does, through a table: several times as fast.
-
-    The table is fine enough to differ from the formula in rounding alone.
-    """
-    steps = 1 << 14
-    table = srgb_bytes_from_linear((np.arange(steps + 1) / steps) ** 2)
-    return table[np.rint(np.sqrt(np.clip(linear, 0.0, 1.0)) * steps).astype(np.int32)]
+    """Return what `srgb_bytes_from_linear` does, through a table: several times as fast."""
+    steps = np.sqrt(np.clip(linear, 0.0, 1.0)) * SRGB_ROOT_STEPS
+    return SRGB_BYTE_OF_ROOT[np.rint(steps).astype(np.int32)]
 
 
-def jitter_colours(
+def vary_camera_colours(
     image: NDArray[np.uint8], amount: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Change brightness, contrast, saturation and white balance of a picture at random.

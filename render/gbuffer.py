@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from render.compiled import compiled
+
 PERSON, UNRELIABLE = 1, 2
-_EXTENSION_STEPS = 3
+EXTENSION_PX = 3
 
 
 @dataclass(frozen=True)
@@ -48,36 +50,70 @@ class GBuffer:
 
 def extend_outwards(
     values: NDArray[Any], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+) -> NDArray[np.intp]:
     """Carry values outwards, up to three pixels, to pixels that are wanted but not known.
 
     Args:
-        values: (H, W, C) uint8 or float.
-        known: (H, W) bool.
+        values: (H, W, C) uint8 or float32; pixels that are reached become the mean of the known
+            neighbours (rounded for integers).
+        known: (H, W) bool; pixels that are reached become known.
         wanted: (H, W) bool.
 
     Returns:
-        (H, W, C) of the same dtype with the mean of the known neighbours where they were
-        carried (rounded for integers); (H, W) bool: known or reached.
+        (P, 2) row and column of the pixels that are reached.
     """
+    pixels = np.argwhere(wanted & ~known)
+    means = np.empty((len(pixels), values.shape[2]), dtype=np.float32)
+    count = _extend(values, known, pixels, means, np.issubdtype(values.dtype, np.integer))
+    return pixels[:count]
+
+
+@compiled
+def _extend(
+    values: NDArray[Any],
+    known: NDArray[np.bool_],
+    pixels: NDArray[np.intp],
+    means: NDArray[np.float32],
+    is_rounded: bool,
+) -> int:
+    """Carry values to pixels, and return how many are reached: these are put first."""
+    reached = 0
+    for _ in range(EXTENSION_PX):
+        end = reached
+        for place in range(reached, len(pixels)):
+            row, column = pixels[place, 0], pixels[place, 1]
+            if _mean_of_neighbours(values, known, row, column, means[end]):
+                pixels[place, 0], pixels[place, 1] = pixels[end, 0], pixels[end, 1]
+                pixels[end, 0], pixels[end, 1] = row, column
+                end += 1
+        for place in range(reached, end):
+            row, column = pixels[place, 0], pixels[place, 1]
+            known[row, column] = True
+            for channel in range(values.shape[2]):
+                mean = means[place, channel]
+                values[row, column, channel] = np.rint(mean) if is_rounded else mean
+        reached = end
+    return reached
+
+
+@compiled
+def _mean_of_neighbours(
+    values: NDArray[Any],
+    known: NDArray[np.bool_],
+    row: int,
+    column: int,
+    mean: NDArray[np.float32],
+) -> bool:
+    """Compute the mean of known neighbours; return whether there is one."""
+    mean[:] = 0.0
+    count = np.float32(0.0)
     height, width = known.shape
-    reached = np.pad(known, 1)
-    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
-    rows, columns = np.nonzero(wanted & ~known)
-    rows, columns = rows + 1, columns + 1
-    offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
-    for _ in range(_EXTENSION_STEPS):
-        sums = np.zeros((len(rows), values.shape[2]), dtype=np.float32)
-        counts = np.zeros((len(rows), 1), dtype=np.float32)
-        for down, right in offsets:
-            near = reached[rows + down, columns + right][:, None]
-            sums += padded[rows + down, columns + right] * near
-            counts += near
-        found = counts[:, 0] > 0
-        means = sums[found] / counts[found]
-        means = np.rint(means) if np.issubdtype(values.dtype, np.integer) else means
-        padded[rows[found], columns[found]] = means
-        reached[rows[found], columns[found]] = True
-        rows, columns = rows[~found], columns[~found]
-    inside = slice(1, height + 1), slice(1, width + 1)
-    return padded[inside], reached[inside]
+    for down in range(max(row - 1, 0), min(row + 2, height)):
+        for right in range(max(column - 1, 0), min(column + 2, width)):
+            if known[down, right]:
+                count += np.float32(1.0)
+                for channel in range(len(mean)):
+                    mean[channel] += values[down, right, channel]
+    for channel in range(len(mean)):
+        mean[channel] /= count
+    return bool(count > 0.0)

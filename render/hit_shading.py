@@ -104,7 +104,9 @@ class HitShader:
         for draw in handle.draws:
             self._begin(handle, draw, camera, np.asarray(camera_from_mesh, dtype=np.float64))
             for (faces, places), result in zip(hits, shaded, strict=True):
-                chosen = np.flatnonzero((faces >= draw.first_face) & (faces < draw.end_face))
+                chosen = np.arange(len(faces))
+                if len(handle.draws) > 1:
+                    chosen = np.flatnonzero((faces >= draw.first_face) & (faces < draw.end_face))
                 for start in range(0, len(chosen), _WIDTH * _HEIGHT):
                     batch = chosen[start : start + _WIDTH * _HEIGHT]
                     self._draw(np.stack([faces[batch], places[batch]], axis=1), batch, result)

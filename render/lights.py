@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.camera import CAMERA_DISTANCE, Camera
-from render.colour import linear_from_srgb_bytes, tabled_srgb_bytes_from_linear
-from render.gbuffer import SideBuffer, extend_outwards
+from render.compiled import in_bands
+from render.gbuffer import EXTENSION_PX, SideBuffer, extend_outwards
+from render.phong import Lamps, Surface, Tables, light_rim, light_rows
 from render.picture_box import bounds
 
 RigName = Literal["paper", "key", "soft", "none"]
@@ -24,8 +25,6 @@ RIG_NAMES: tuple[RigName, ...] = ("paper", "key", "soft", "none")
 PAPER_LIGHT_COUNT = 90
 LIGHT_RADIUS = 2.0
 _SOFT_LIGHT_COUNT = 48
-# Small enough that BLAS does not split the products over threads, which costs more than it saves.
-_CHUNK = 1024
 _AMBIENT = 0.14
 _PEAK = 0.84
 
@@ -92,26 +91,29 @@ def shade(
         (R, R, 3) uint8 sRGB, not multiplied by coverage; rim pixels outside the mask that have
         an albedo are lit as their neighbours are. Black elsewhere.
     """
-    coloured: NDArray[np.bool_] = np.asarray(side.albedo.any(axis=-1))
-    rows, columns = bounds(coloured | (mask > 0))
-    known: NDArray[np.bool_] = np.asarray(mask[rows, columns] > 0)
-    albedo = side.albedo[rows, columns]
-    rays = camera.rays(rows, columns, np.float32)[known]
-    points = rays * side.ray_distance[rows, columns][known][:, None]
-    if camera.is_orthographic:
-        points += camera.ray_origins(rows, columns, np.float32)[known]
-    diffuse, highlight = _light_points(points, side.normal[rows, columns][known], rays, rig)
-    light = np.zeros((*known.shape, 3), dtype=np.float32)
-    light[known] = diffuse
-    light, reached = extend_outwards(light, known, coloured[rows, columns])
-    linear = linear_from_srgb_bytes(albedo[reached]) * light[reached]
-    if rig.specular_strength > 0.0:
-        gloss = np.zeros_like(light)
-        gloss[known] = highlight
-        linear += gloss[reached]
     lit = np.zeros_like(side.albedo)
-    part = lit[rows, columns]
-    part[reached] = tabled_srgb_bytes_from_linear(linear * np.float32(rig.exposure))
+    # Colours are carried outwards to so many pixels at most.
+    part = tuple(
+        slice(max(span.start - EXTENSION_PX, 0), min(span.stop + EXTENSION_PX, camera.resolution))
+        for span in bounds(mask)
+    )
+    known: NDArray[np.bool_] = mask[part] > 0
+    x, y = camera.pixel_slopes(np.float32)
+    surface = Surface(
+        side.albedo[part], side.normal[part], side.ray_distance[part], known,
+        x[part[1]], y[part[0]], camera.is_orthographic,
+    )  # fmt: skip
+    lamps = _lamps(rig, _side_of_eye(side, camera, mask) if rig.specular_strength > 0.0 else 1.0)
+    tables = Tables()
+    light = np.empty((*known.shape, 3), dtype=np.float32)
+
+    def work(first: int, end: int) -> None:
+        light_rows(surface, lamps, tables, (first, end), light, lit[part])
+
+    in_bands(work, 0, len(known))
+    red, green, blue = np.moveaxis(surface.albedo, -1, 0)
+    rim = extend_outwards(light, known, (red | green | blue) > 0)
+    light_rim(surface, lamps.exposure, tables, rim, light, lit[part])
     return lit
 
 
@@ -243,43 +245,24 @@ def _tint(warmth: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([1.0 + 0.5 * warmth, np.ones_like(warmth), 1.0 - 0.9 * warmth], axis=1)
 
 
-def _light_points(
-    points: NDArray[np.float32],
-    normals: NDArray[np.float32],
-    rays: NDArray[np.float32],
-    rig: LightRig,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return (P, 3) light that the albedo is multiplied with, and (P, 3) highlights."""
-    diffuse = np.empty((len(points), 3), dtype=np.float32)
-    diffuse[:] = rig.ambient
-    highlight = np.zeros((len(points) if rig.specular_strength > 0.0 else 0, 3), dtype=np.float32)
-    if not len(rig.diffuse_positions):
-        return diffuse, highlight
-    lights = rig.diffuse_positions.astype(np.float32).T
-    colours = rig.diffuse_colours.astype(np.float32)
-    squares = (lights**2).sum(axis=0)
-    # All normals of a side face the camera, or all face away; asked of each by itself, one at
-    # the horizon would flip with the rounding of a file.
-    towards_eye = np.float32(1.0 if np.einsum("ij,ij->", normals, rays) > 0.0 else -1.0)
-    for start in range(0, len(points), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        point, normal = points[part], normals[part]
-        # |light - point|^2 and normal . (light - point) without an array of differences.
-        lengths = point @ lights
-        lengths *= -2.0
-        lengths += squares
-        lengths += np.einsum("ij,ij->i", point, point)[:, None]
-        np.sqrt(lengths, out=lengths)
-        cosines = normal @ lights
-        cosines -= np.einsum("ij,ij->i", normal, point)[:, None]
-        cosines /= lengths
-        np.maximum(cosines, 0.0, out=cosines)
-        diffuse[part] += cosines @ colours
-        if rig.specular_strength > 0.0:
-            eye = rays[part] * towards_eye
-            viewed = np.einsum("ij,ij->i", normal, eye)[:, None]
-            to_light = (eye @ lights - np.einsum("ij,ij->i", eye, point)[:, None]) / lengths
-            mirrored = np.maximum(2.0 * cosines * viewed - to_light, 0.0)
-            powers = cosines * mirrored ** np.float32(rig.shininess)
-            highlight[part] = np.float32(rig.specular_strength) * (powers @ colours)
-    return diffuse, highlight
+def _lamps(rig: LightRig, towards_eye: float) -> Lamps:
+    return Lamps(
+        ambient=rig.ambient.astype(np.float32),
+        positions=rig.diffuse_positions.astype(np.float32),
+        colours=rig.diffuse_colours.astype(np.float32),
+        gloss=np.float32(rig.specular_strength),
+        shininess=np.float32(rig.shininess),
+        towards_eye=np.float32(towards_eye),
+        exposure=np.float32(rig.exposure),
+    )
+
+
+def _side_of_eye(side: SideBuffer, camera: Camera, mask: NDArray[np.uint8]) -> float:
+    """Return -1 where the side faces the camera, 1 where it faces away.
+
+    All normals of a side do the same; asked of each by itself, one at the horizon would flip
+    with the rounding of a file.
+    """
+    known = mask > 0
+    facing = np.einsum("ij,ij->", side.normal[known], camera.rays(dtype=np.float32)[known])
+    return 1.0 if facing > 0.0 else -1.0

@@ -27,10 +27,6 @@ class Box:
         """The columns as a slice."""
         return slice(self.left, self.left + self.width)
 
-    def enlarged(self, factor: int) -> Box:
-        """The same rectangle in an image of this many times the size."""
-        return Box(self.left * factor, self.top * factor, self.width * factor, self.height * factor)
-
 
 def bounds(wanted: NDArray[np.generic]) -> tuple[slice, slice]:
     """Return rows and columns of the smallest box that holds all wanted pixels, empty for none.

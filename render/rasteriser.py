@@ -8,7 +8,7 @@ culled; where an open mesh shows the inner side of a surface, the pixel is marke
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from render.camera import Camera, project, transform_points
 from render.closing import Closing
 from render.colour import srgb_bytes_from_linear
+from render.compiled import compiled
 from render.context import OffscreenContext
 from render.coverage import find_coverage
 from render.gbuffer import PERSON, UNRELIABLE, GBuffer, SideBuffer, extend_outwards
-from render.hit_shading import BACK, HitShader, place_of
+from render.hit_shading import BACK, HitShader, Shaded, place_of
 from render.mesh import Mesh
 from render.picture_box import Box
 from render.scan_conversion import Indices, ScreenMesh
@@ -98,18 +99,9 @@ class Rasteriser(Closing):
         if sides == "both":
             hits.append((seen.farthest, places | BACK))
         drawn = self._shader.shade(handle, camera, camera_from_mesh, hits)
-        is_wrong = np.any([hit.albedo[:, 3] == 0 for hit in drawn], axis=0)
-        marks = np.where(is_wrong, PERSON | UNRELIABLE, PERSON).astype(np.uint8)
-        mask = _in_frame(marks, pixels, resolution)
+        mask = np.zeros((resolution, resolution), dtype=np.uint8)
+        buffers = [_side(hit, pixels, mask) for hit in drawn]
         coverage = np.where(mask > 0, np.uint8(255), np.uint8(0))
-        buffers = [
-            SideBuffer(
-                albedo=_in_frame(_srgb_bytes()[hit.albedo[:, :3]], pixels, resolution),
-                normal=_in_frame(hit.geometry[:, :3], pixels, resolution),
-                ray_distance=_in_frame(hit.geometry[:, 3], pixels, resolution),
-            )
-            for hit in drawn
-        ]
         if antialiased:
             _antialias(coverage, buffers, screen, box)
         return GBuffer(front=buffers[0], back=buffers[-1], mask=mask, coverage=coverage)
@@ -185,15 +177,45 @@ def _antialias(
     fine = np.maximum(find_coverage(screen, is_seen, box), is_seen)
     reached = is_seen
     for side in sides:
-        side.albedo[part], reached = extend_outwards(side.albedo[part], is_seen, fine > 0)
+        reached = is_seen.copy()
+        extend_outwards(side.albedo[part], reached, fine > 0)
     coverage[part] = np.where(reached, fine, 0)
 
 
-def _in_frame(values: NDArray[Any], pixels: Indices, resolution: int) -> NDArray[Any]:
-    """Return (R, R) or (R, R, C), zero but for (P,) pixels that have (P,) or (P, C) values."""
-    frame = np.zeros((resolution * resolution, *values.shape[1:]), dtype=values.dtype)
-    frame[pixels] = values
-    return frame.reshape(resolution, resolution, *values.shape[1:])
+def _side(drawn: Shaded, pixels: Indices, mask: NDArray[np.uint8]) -> SideBuffer:
+    """Return what is drawn at (P,) pixels of the picture, and mark them in its (R, R) mask."""
+    shape = (*mask.shape, 3)
+    side = SideBuffer(
+        albedo=np.zeros(shape, dtype=np.uint8),
+        normal=np.zeros(shape, dtype=np.float32),
+        ray_distance=np.zeros(mask.shape, dtype=np.float32),
+    )
+    _scatter(
+        drawn.albedo, drawn.geometry, pixels, _srgb_bytes(), side.albedo.reshape(-1, 3),
+        side.normal.reshape(-1, 3), side.ray_distance.reshape(-1), mask.reshape(-1),
+    )  # fmt: skip
+    return side
+
+
+@compiled
+def _scatter(
+    colours: NDArray[np.uint16],
+    geometry: NDArray[np.float32],
+    pixels: Indices,
+    bytes_of_linear: NDArray[np.uint8],
+    albedo: NDArray[np.uint8],
+    normal: NDArray[np.float32],
+    ray_distance: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+) -> None:
+    """Put hits where their pixels are in the picture, whose rows follow each other."""
+    for hit in range(len(pixels)):
+        pixel = pixels[hit]
+        for channel in range(3):
+            albedo[pixel, channel] = bytes_of_linear[colours[hit, channel]]
+            normal[pixel, channel] = geometry[hit, channel]
+        ray_distance[pixel] = geometry[hit, 3]
+        mask[pixel] |= PERSON if colours[hit, 3] > 0 else PERSON | UNRELIABLE
 
 
 @lru_cache(maxsize=1)

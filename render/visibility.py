@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from render.compiled import in_bands
 from render.picture_box import Box
-from render.scan_conversion import Indices, ScreenMesh, find_spans, unrolled
-
-_DEPTH_STEPS = float(1 << 29)
-_DEPTH_SHIFT = 32
-_FACE_BITS = (1 << _DEPTH_SHIFT) - 1
+from render.scan_conversion import Indices, ScreenMesh, draw_faces, seen_faces
 
 
 @dataclass(frozen=True)
@@ -36,23 +33,17 @@ def find_visible(mesh: ScreenMesh, box: Box) -> VisibleFaces:
     Of faces at the same depth the one with the lowest number is nearer, so that the result
     does not depend on the order of the faces.
     """
-    size = box.width * box.height
     # Depth above face number in one integer: the least one is the nearest face.
-    nearest = np.full(size, np.iinfo(np.int64).max)
-    farthest = np.full(size, -1, dtype=np.int64)
-    for spans in find_spans(mesh, box):
-        numbers = spans.face if mesh.numbers is None else mesh.numbers[spans.face]
-        start = (spans.row - box.top) * box.width + (spans.first - box.left)
-        span, step = unrolled(np.zeros_like(spans.first), spans.count)
-        first, slope = spans.gradient(mesh.depth)
-        depth = first[span] + step * slope[span].astype(np.float64)
-        key = ((depth + 2.0) * _DEPTH_STEPS).astype(np.int64) << _DEPTH_SHIFT
-        key |= numbers[span]
-        pixels = start[span] + step
-        np.minimum.at(nearest, pixels, key)
-        np.maximum.at(farthest, pixels, key)
-    seen = np.flatnonzero(farthest >= 0)
-    return VisibleFaces(seen, nearest[seen] & _FACE_BITS, farthest[seen] & _FACE_BITS)
+    # That of the nearest beside that of the farthest: they are looked at together.
+    keys = np.empty((box.height, box.width, 2), dtype=np.int64)
+    numbers = np.empty(0, dtype=np.intp) if mesh.numbers is None else mesh.numbers
+    points = mesh.x, mesh.y, mesh.depth
+
+    def draw(first_row: int, end_row: int) -> None:
+        draw_faces(points, mesh.faces, numbers, (box.left, box.top), (first_row, end_row), keys)
+
+    in_bands(draw, box.top, box.top + box.height)
+    return VisibleFaces(*seen_faces(keys.reshape(-1, 2)))
 
 
 def project_faces(

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from render.backgrounds import BackgroundError, BackgroundSource, image_names
 from render.compositing import composite, premultiply, resize_cover_crop
 from render.context import OffscreenContext
-from render.room_light import Surroundings, Window, sunlight
+from render.room_light import Window, draw_sun
+from render.room_shading import RoomLights, sun_cosine
 
 
 def _folder(root: Path) -> Path:
@@ -160,20 +162,30 @@ def test_sun_falls_through_the_window_and_not_through_furniture() -> None:
     # The window is in the wall z = -2; the sun comes through it and down.
     half, up = np.array([0.5, 0.0, 0.0]), np.array([0.0, 0.5, 0.0])
     window = Window(np.array([0.0, 1.5, -2.0]), half, up, np.array([0.0, 0.0, 1.0]))
-    x, z = np.meshgrid(np.linspace(-1.9, 1.9, 77), np.linspace(-1.9, 6.0, 159))
-    floor = np.stack([x, np.zeros_like(x), z], axis=-1).astype(np.float32)
-    upwards = np.zeros_like(floor)
-    upwards[..., 1] = 1.0
-    size, lamps = np.array([2.0, 3.0, 8.0]), np.zeros((0, 3))
-    empty = Surroundings(size, window, lamps, np.zeros((0, 2, 3)))
-    lit = sunlight(floor, upwards, empty, np.random.default_rng(0)) > 0.0
+    towards_sun = draw_sun(window, np.random.default_rng(0)).astype(np.float32)
+    places = np.array([window.middle, half, up, window.inwards], dtype=np.float32)
+    none = np.zeros((0, 3), dtype=np.float32)
+    size = np.array([2.0, 3.0, 8.0], dtype=np.float32)
+    x, z = np.linspace(-1.9, 1.9, 39), np.linspace(-1.9, 6.0, 80)
+
+    def lit(facing: float, solids: NDArray[np.float32]) -> NDArray[np.bool_]:
+        normal = np.array([0.0, facing, 0.0], dtype=np.float32)
+        lights = RoomLights(
+            positions=none, colours=none, reaches=none[0:0, 0], ambient=size, sky=size, half=size,
+            solids=solids, window=places, towards_sun=towards_sun, sun=size, pane=np.float32(1.0),
+        )  # fmt: skip
+        points = [np.array([across, 0.0, along], dtype=np.float32) for along in z for across in x]
+        cosines = [sun_cosine(point, normal, lights) for point in points]
+        return np.reshape(cosines, (len(z), len(x))) > 0.0
+
+    empty = np.zeros((0, 2, 3), dtype=np.float32)
+    floor = lit(1.0, empty)
     # A window of 1 m x 1 m throws a patch of 1 m across, as long as the sun stands low.
-    assert lit.any() and np.ptp(x[lit.any(axis=0)[None] & lit]) > 0.9
-    assert max(np.ptp(row_x) for row_x in (x[0][row] for row in lit) if row_x.size) <= 1.0
-    assert not lit[z < -1.9 + 0.5].any()
-    shade = Surroundings(size, window, lamps, np.array([[[-2.0, 0.1, -1.9], [2.0, 3.0, -1.8]]]))
-    assert not sunlight(floor, upwards, shade, np.random.default_rng(0)).any()
-    assert not sunlight(floor, -upwards, empty, np.random.default_rng(0)).any()
+    widths = floor.sum(axis=1)
+    assert 9 <= widths.max() <= 11 and (widths[widths > 0] >= 9).all()
+    assert not floor[z < -1.9 + 0.5].any()
+    assert not lit(1.0, np.float32([[[-2.0, 0.1, -1.9], [2.0, 3.0, -1.8]]])).any()
+    assert not lit(-1.0, empty).any()
 
 
 def test_jitter_changes_colours_as_much_as_asked(tmp_path: Path) -> None:

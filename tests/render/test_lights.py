@@ -157,6 +157,13 @@ def test_colours_are_carried_outwards_as_the_mean_of_known_neighbours() -> None:
     values = np.zeros((1, 6, 1), dtype=np.uint8)
     values[0, 0], values[0, 1] = 10, 30
     known = np.array([[True, True, False, False, False, False]])
-    carried, reached = extend_outwards(values, known, np.ones_like(known))
-    np.testing.assert_array_equal(carried[0, :, 0], [10, 30, 30, 30, 30, 0])
-    np.testing.assert_array_equal(reached, [[True] * 5 + [False]])
+    reached = extend_outwards(values, known, np.ones_like(known))
+    np.testing.assert_array_equal(values[0, :, 0], [10, 30, 30, 30, 30, 0])
+    np.testing.assert_array_equal(known, [[True] * 5 + [False]])
+    np.testing.assert_array_equal(reached, [[0, 2], [0, 3], [0, 4]])
+
+
+def test_a_colour_between_two_known_ones_is_their_rounded_mean() -> None:
+    values = np.array([[[10], [0], [21]]], dtype=np.uint8)
+    extend_outwards(values, values[..., 0] > 0, np.ones((1, 3), dtype=bool))
+    np.testing.assert_array_equal(values[0, :, 0], [10, 16, 21])

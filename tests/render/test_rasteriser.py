@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from render import coverage
 from render.camera import Camera, camera_from_normalised
 from render.mesh import Material, Mesh, transformed
-from render.picture_box import Box
 from render.rasteriser import Rasteriser, render_gbuffer
-from render.scan_conversion import ScreenMesh
 from tests.render.shapes import CENTRE, draw, eroded, quad, sphere
 
 CAMERA = Camera(128)
@@ -167,31 +164,6 @@ def test_coverage_of_a_slanted_edge_is_the_covered_area(rasteriser: Rasteriser) 
     rim = (g.coverage > 0) & (g.mask == 0)
     assert rim.any() and g.front.albedo[rim].any(axis=-1).all()
     assert (g.coverage[eroded(g.mask > 0, 2)] == 255).all()
-
-
-def test_looking_at_the_rim_alone_gives_the_coverage_of_looking_at_all_faces(
-    rasteriser: Rasteriser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Faces of all sizes: long ones reach the rim from far inside.
-    fine = sphere(0.3, 5)
-    corners = np.array([[-0.1, -0.34, 0.4], [0.1, -0.34, 0.4], [0.0, 0.36, 0.0]])
-    mesh = Mesh.from_arrays(
-        np.concatenate([fine.vertices, corners]),
-        np.concatenate([fine.faces, len(fine.vertices) + np.array([[0, 1, 2]])]),
-    )
-    pose = camera_from_normalised(13.0)
-    partly = draw(rasteriser, mesh, CAMERA, pose)
-    used = []
-
-    def all_faces(screen: ScreenMesh, is_rim: np.ndarray, box: Box) -> np.ndarray:
-        used.append(len(touching(screen, is_rim, box)))
-        return np.arange(screen.faces.shape[1])
-
-    touching = coverage._touching
-    monkeypatch.setattr(coverage, "_touching", all_faces)
-    whole = draw(rasteriser, mesh, CAMERA, pose)
-    assert 0 < used[0] < 0.8 * len(mesh.faces)
-    np.testing.assert_array_equal(partly.coverage, whole.coverage)
 
 
 def test_ray_casting_agrees_with_the_rasteriser_on_a_bumpy_body(rasteriser: Rasteriser) -> None:

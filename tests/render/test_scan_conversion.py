@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,7 +10,7 @@ from scipy.spatial import Delaunay
 
 from render.coverage import find_coverage
 from render.picture_box import Box
-from render.scan_conversion import ScreenMesh, find_spans, unrolled
+from render.scan_conversion import ScreenMesh
 from render.visibility import find_visible, project_faces
 
 
@@ -20,11 +23,11 @@ def flat(points: list[list[float]] | NDArray[np.float64], faces: object) -> Scre
 
 def counts(mesh: ScreenMesh, box: Box) -> NDArray[np.int64]:
     """Return how many faces cover each centre of a box."""
-    covered = np.zeros((box.height, box.width), dtype=np.int64)
-    for spans in find_spans(mesh, box):
-        span, column = unrolled(spans.first, spans.count)
-        np.add.at(covered, (spans.row[span] - box.top, column - box.left), 1)
-    return covered
+    covered = np.zeros(box.height * box.width, dtype=np.int64)
+    for face in range(mesh.faces.shape[1]):
+        alone = replace(mesh, faces=np.ascontiguousarray(mesh.faces[:, face : face + 1]))
+        covered[find_visible(alone, box).pixels] += 1
+    return covered.reshape(box.height, box.width)
 
 
 def test_a_triangle_covers_the_centres_inside_of_it() -> None:
@@ -50,16 +53,34 @@ def test_every_centre_of_a_triangulation_belongs_to_exactly_one_face(on_a_grid: 
 
 def test_a_face_across_a_picture_of_more_columns_than_16_bits_is_not_lost() -> None:
     mesh = flat([[-10.0, 1.0], [70000.0, 1.0], [-10.0, 9.0]], [[0, 1, 2]])
-    (spans,) = find_spans(mesh, Box(0, 0, 65536, 10))
-    assert spans.row.tolist() == list(range(1, 9))
-    assert spans.count[0] == 65536 and spans.count[-1] == round(70010.0 / 16.0 - 10.0)
+    covered = counts(mesh, Box(0, 0, 65536, 10)).sum(axis=1)
+    assert np.flatnonzero(covered).tolist() == list(range(1, 9))
+    assert covered[1] == 65536 and covered[8] == round(70010.0 / 16.0 - 10.0)
 
 
 def test_a_face_down_a_picture_of_more_rows_than_16_bits_is_not_lost() -> None:
     mesh = flat([[1.0, -10.0], [1.0, 70000.0], [9.0, -10.0]], [[0, 1, 2]])
-    spans = list(find_spans(mesh, Box(0, 0, 10, 65536)))
-    assert len(spans) == 1 and spans[0].row[:2].tolist() == [0, 1]
-    assert spans[0].count[0] == 8 and len(spans[0].row) > 60000
+    covered = counts(mesh, Box(0, 0, 10, 65536)).sum(axis=1)
+    assert covered[0] == 8 and (covered > 0).sum() > 60000
+
+
+def test_any_number_of_threads_draws_the_same_faces_and_coverage() -> None:
+    rng = np.random.default_rng(3)
+    points, faces = rng.uniform(-20.0, 220.0, (300, 2)), rng.integers(0, 300, (3, 400))
+    mesh = replace(flat(points, faces.T), depth=rng.random(300, dtype=np.float32))
+    box, found, before = Box(10, 3, 180, 190), [], cv2.getNumThreads()
+    try:
+        for threads in (1, 3):
+            cv2.setNumThreads(threads)
+            seen = find_visible(mesh, box)
+            mask = np.isin(np.arange(180 * 190), seen.pixels[::3]).reshape(190, 180)
+            coverage = find_coverage(mesh, mask, box)
+            found.append((seen.pixels, seen.nearest, seen.farthest, coverage))
+    finally:
+        cv2.setNumThreads(before)
+    assert len(found[0][0]) > 1000
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_nearest_and_farthest_face_are_found_for_every_pixel_whatever_their_order() -> None:
@@ -112,3 +133,23 @@ def test_coverage_is_the_share_of_the_pixel_at_the_rim_and_full_inside() -> None
     expected[:, 2] *= 0.75
     assert np.abs(coverage - expected).max() <= 1.0
     np.testing.assert_array_equal(find_coverage(mesh, np.zeros_like(mask), box), 0)
+
+
+def test_coverage_of_faces_of_all_sizes_is_that_of_a_picture_of_eight_times_the_size() -> None:
+    rng = np.random.default_rng(1)
+    centres, sizes = rng.uniform(10.0, 50.0, (40, 1, 2)), rng.choice([0.5, 3.0, 12.0], (40, 1, 1))
+    points = (centres + sizes * rng.normal(size=(40, 3, 2))).reshape(-1, 2)
+    mesh, box = flat(points, np.arange(120).reshape(-1, 3)), Box(5, 8, 50, 44)
+    mask = np.zeros(50 * 44, dtype=bool)
+    mask[find_visible(mesh, box).pixels] = True
+    coverage = find_coverage(mesh, mask.reshape(44, 50), box)
+    large = replace(mesh, x=mesh.x * np.float32(8.0), y=mesh.y * np.float32(8.0))
+    samples = np.zeros(400 * 352, dtype=bool)
+    samples[find_visible(large, Box(40, 64, 400, 352)).pixels] = True
+    shares = samples.reshape(44, 8, 50, 8).mean(axis=(1, 3))
+    # Amid the mask no sample is looked at, and a gap between faces does not show.
+    reached = cv2.dilate(mask.reshape(44, 50).astype(np.uint8), np.ones((7, 7))) > 0
+    is_rim = (coverage < 255) & reached
+    assert is_rim.mean() > 0.1 and ((coverage > 0) & is_rim).sum() > 100
+    np.testing.assert_allclose(coverage[is_rim], 255.0 * shares[is_rim], atol=0.51)
+    assert (shares[coverage == 255] > 0.5).all() and not coverage[~reached].any()
