@@ -21,13 +21,13 @@ from model.networks import FullMaps
 from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
 from model.parts import LOW_STEP
 from model.precision import InferencePrecision, float32_region, inference_dtype
-from model.samples import reduce_image, reduction_factor
 from model.tiles import cover, refine_tiles, shown_cells
+from model.view_files import reduce_image, reduction_factor
 
 LOGGER = logging.getLogger(__name__)
 
-TILE = 64
-"""Height of the refiner's tiles, pixels."""
+PROCESSOR_TILE, DEVICE_TILE = 64, 512
+"""Height of the refiner's tiles, pixels: caches of processors are small, other devices wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,8 @@ class Predictor:
         device: torch device.
         precision: what convolutions are computed in, but for those that have to be float32.
         tile: height of the tiles in which depth is refined, pixels, a multiple of 8 from 24 on.
-            Smaller ones need less memory and, where the outline is intricate, less work.
+            Smaller ones need less memory and, where the outline is intricate, less work. None
+            takes what suits the device.
 
     Raises:
         ValueError: unknown precision, or a tile of another size.
@@ -70,11 +71,13 @@ class Predictor:
         device: str = "cpu",
         *,
         precision: InferencePrecision = "32",
-        tile: int = TILE,
+        tile: int | None = None,
     ) -> None:
+        self._device = torch.device(device)
+        if tile is None:
+            tile = PROCESSOR_TILE if self._device.type == "cpu" else DEVICE_TILE
         if tile % LOW_STEP or tile < REFINER_HALO:
             raise ValueError(f"tile: expected a multiple of 8 from {REFINER_HALO} on, got {tile}")
-        self._device = torch.device(device)
         self._dtype = inference_dtype(precision, self._device)
         self._network = fold(loaded.network.to(self._device).eval(), self._dtype)
         self._tile_cells = tile // LOW_STEP

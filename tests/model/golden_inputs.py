@@ -1,4 +1,4 @@
-"""Weights and image of the golden comparison, drawn from a seed, and the file's own numbers.
+"""The golden file's own numbers; weights and image are those of `tools.bench._seeded_network`.
 
 `data/released_golden_seed11.npz` holds what the authors' network classes (both phases,
 evaluation mode, float32) answer to them. A name `k` is `full[..., offset::step, offset::step]`
@@ -9,17 +9,13 @@ cover (`covered_rows`, `covered_cols`).
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 DATA = Path(__file__).parent / "data"
-SEED = 11
 
 
 def released_shapes() -> dict[str, tuple[int, ...]]:
@@ -34,40 +30,26 @@ def golden_arrays() -> dict[str, NDArray]:
         return dict(file)
 
 
-def _seeded_tensor(name: str, shape: tuple[int, ...], seed: int) -> NDArray:
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    leaf = name.rsplit(".", 1)[1]
-    if leaf == "num_batches_tracked":
-        return np.zeros(shape, np.int64)
-    if leaf == "running_var":
-        values = rng.uniform(0.5, 1.5, shape)
-    elif leaf == "weight" and len(shape) == 4:
-        values = rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
-    elif leaf == "weight":
-        values = rng.uniform(0.8, 1.2, shape)
-    else:
-        values = rng.normal(0, 0.1, shape)
-    values = values.astype(np.float32)
-    if name in ("refine.merge3_2.weight", "ImgNorm_to_Dep.Conv_1x1.weight"):
-        values = values * np.float32(0.15)
-    if name in ("refine.merge3_2.bias", "ImgNorm_to_Dep.Conv_1x1.bias"):
-        mask = 0.3 if name.startswith("refine") else -0.105
-        values = values + np.array([1.5, 2.5, mask], np.float32)
-    if name.endswith("Conv_1x1.conv.0.bias"):
-        values = values + np.float32(2)
-    return values
+def golden_error(
+    golden: dict[str, NDArray], name: str, full: Tensor, kept: NDArray[np.bool_] | None = None
+) -> float:
+    """Return the largest difference at the golden samples that are kept."""
+    kept = np.ones(full.shape[-2:], bool) if kept is None else kept
+    offset, step = golden[f"{name}__stride"]
+    every = slice(offset, None, step)
+    places: dict[str, tuple] = {name: (every, every)}
+    if f"{name}__covered" in golden:
+        places[f"{name}__covered"] = (golden["covered_rows"], golden["covered_cols"])
+    worst = 0.0
+    for key, place in places.items():
+        values = full.numpy()[(..., *place)].reshape(golden[key].shape)
+        worst = max(worst, float(np.abs(values - golden[key])[..., kept[place]].max()))
+    return worst
 
 
-def seeded_state(shapes: dict[str, tuple[int, ...]], seed: int = SEED) -> dict[str, Tensor]:
-    """Return weights under which all outputs are alive and the mask lies around 0.5."""
-    return {
-        name: torch.from_numpy(np.asarray(_seeded_tensor(name, shape, seed)))
-        for name, shape in shapes.items()
-    }
-
-
-def seeded_image(seed: int = SEED, size: int = 2048) -> Tensor:
-    """Return a (1, 3, size, size) float32 image in -1..1 without fine detail."""
-    rng = np.random.default_rng([seed, 1])
-    coarse = torch.from_numpy(rng.uniform(-1, 1, (1, 3, 64, 64)).astype(np.float32))
-    return functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
+def sure_pixels(golden: dict[str, NDArray]) -> NDArray[np.bool_]:
+    """Return the pixels farther than 64 from where a fragile low-resolution pixel lies."""
+    sure = np.ones((2048, 2048), bool)
+    for row, column in 8 * golden["fragile_low_res"].astype(int):
+        sure[max(row - 64, 0) : row + 72, max(column - 64, 0) : column + 72] = False
+    return sure

@@ -73,6 +73,21 @@ def test_the_refiner_reads_low_resolution_depth_in_float32() -> None:
     assert torch.equal(seen[0], seen[1])
 
 
+def test_tf32_is_off_in_the_region_and_as_it_was_behind_it() -> None:
+    kinds = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [kind.fp32_precision for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.fp32_precision = "tf32"
+        with pytest.raises(RuntimeError, match="body"), float32_region():
+            assert [kind.fp32_precision for kind in kinds] == ["ieee"] * 2
+            raise RuntimeError("body")
+        assert [kind.fp32_precision for kind in kinds] == ["tf32"] * 2
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision
+
+
 def test_autocast_is_off_in_the_region_and_on_again_behind_it() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with float32_region():

@@ -20,7 +20,8 @@ from model.part_fitting import PartTransforms, fit_parts, stack_transforms
 from model.parts import PART_NETWORKS
 from model.released import RELEASED, released_name
 from model.windows import Windows
-from tests.model.golden_inputs import golden_arrays, released_shapes, seeded_image, seeded_state
+from tests.model.golden_inputs import golden_arrays, golden_error, released_shapes, sure_pixels
+from tools.bench._seeded_network import seeded_image, seeded_state
 from tools.import_checkpoint import main as import_checkpoint
 
 TOLERANCE = 1e-4
@@ -109,23 +110,6 @@ def crops(
         return network.predict_parts(seeded_image(), low.normal, transforms)
 
 
-def _error(
-    golden: dict[str, NDArray], name: str, full: Tensor, kept: NDArray[np.bool_] | None = None
-) -> float:
-    """Return the largest difference at the golden samples that are kept."""
-    kept = np.ones(full.shape[-2:], bool) if kept is None else kept
-    offset, step = golden[f"{name}__stride"]
-    every = slice(offset, None, step)
-    places: dict[str, tuple] = {name: (every, every)}
-    if f"{name}__covered" in golden:
-        places[f"{name}__covered"] = (golden["covered_rows"], golden["covered_cols"])
-    worst = 0.0
-    for key, place in places.items():
-        values = full.numpy()[(..., *place)].reshape(golden[key].shape)
-        worst = max(worst, float(np.abs(values - golden[key])[..., kept[place]].max()))
-    return worst
-
-
 def test_similarities_fitted_to_joints_are_the_released_ones(
     golden: dict[str, NDArray], transforms: PartTransforms
 ) -> None:
@@ -142,10 +126,10 @@ def test_low_resolution_maps_are_the_released_ones(
     masked = network.masked_low_depth(low)
     for side, name in enumerate(SIDES):
         normal = low.normal[:, 3 * side : 3 * side + 3]
-        assert _error(golden, f"pred_down_normal_{name}", normal) < TOLERANCE
+        assert golden_error(golden, f"pred_down_normal_{name}", normal) < TOLERANCE
         depth = masked[:, side : side + 1]
-        assert _error(golden, f"pred_down_depth_{name}", depth, sure) < TOLERANCE
-    assert _error(golden, "pred_down_depth_mask", torch.sigmoid(low.mask_logit)) < TOLERANCE
+        assert golden_error(golden, f"pred_down_depth_{name}", depth, sure) < TOLERANCE
+    assert golden_error(golden, "pred_down_depth_mask", torch.sigmoid(low.mask_logit)) < TOLERANCE
 
 
 def test_part_normals_are_the_released_ones(
@@ -155,7 +139,7 @@ def test_part_normals_are_the_released_ones(
     for network, released in zip(crops, ("face", "upper", "arm", "leg", "shoe")):
         for side, name in enumerate(SIDES):
             normal = crops[network][0, :, 3 * side : 3 * side + 3]
-            assert _error(golden, f"pred_{released}_normal_{name}", normal) < TOLERANCE
+            assert golden_error(golden, f"pred_{released}_normal_{name}", normal) < TOLERANCE
 
 
 @pytest.fixture(scope="module")
@@ -171,22 +155,14 @@ def test_blended_normals_are_the_released_ones(
     normal, covered = blended
     for side, name in enumerate(SIDES):
         one = normal[:, 3 * side : 3 * side + 3]
-        assert _error(golden, f"pred_normal_{name}", one) < TOLERANCE
-    assert _error(golden, "occupancy", covered[0]) < TOLERANCE
+        assert golden_error(golden, f"pred_normal_{name}", one) < TOLERANCE
+    assert golden_error(golden, "occupancy", covered[0]) < TOLERANCE
 
 
 def _sure_low(golden: dict[str, NDArray]) -> NDArray[np.bool_]:
     """Return the low-resolution pixels whose mask another order of summation cannot flip."""
     sure = np.ones((256, 256), bool)
     sure[tuple(golden["fragile_low_res"].T)] = False
-    return sure
-
-
-def _sure_full(golden: dict[str, NDArray]) -> NDArray[np.bool_]:
-    """Return the pixels farther than 64 from where a fragile low-resolution pixel lies."""
-    sure = np.ones((2048, 2048), bool)
-    for row, column in 8 * golden["fragile_low_res"].astype(int):
-        sure[max(row - 64, 0) : row + 72, max(column - 64, 0) : column + 72] = False
     return sure
 
 
@@ -209,10 +185,12 @@ def _refined(
 
 def _check_refined(golden: dict[str, NDArray], refined: Refined) -> None:
     depth, mask, seen = refined
-    kept = seen & _sure_full(golden)
+    kept = seen & sure_pixels(golden)
     for side, name in enumerate(SIDES):
-        assert _error(golden, f"pred_depth_{name}", depth[:, side : side + 1], kept) < TOLERANCE
-    assert _error(golden, "pred_depth_mask", mask, kept) < TOLERANCE
+        assert (
+            golden_error(golden, f"pred_depth_{name}", depth[:, side : side + 1], kept) < TOLERANCE
+        )
+    assert golden_error(golden, "pred_depth_mask", mask, kept) < TOLERANCE
 
 
 def test_refined_depth_around_the_person_is_the_released_one(
@@ -245,7 +223,7 @@ def test_most_samples_of_the_golden_file_are_compared(golden: dict[str, NDArray]
     kept = {
         "pred_down_depth_front": _sure_low(golden),
         "pred_down_depth_back": _sure_low(golden),
-        **{f"pred_depth_{name}": middle & _sure_full(golden) for name in (*SIDES, "mask")},
+        **{f"pred_depth_{name}": middle & sure_pixels(golden) for name in (*SIDES, "mask")},
     }
     compared = total = 0.0
     rows, columns = golden["covered_rows"], golden["covered_cols"]
