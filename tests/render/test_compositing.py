@@ -1,10 +1,10 @@
-"""Holes in pictures are filled from what is around them."""
+"""Colours are shared by coverage, and holes filled from what is around them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from render.compositing import fill_smoothly
+from render.compositing import composite, fill_smoothly, premultiply
 
 
 def test_a_hole_is_filled_with_the_colours_around_it_and_the_rest_is_kept() -> None:
@@ -27,3 +27,14 @@ def test_sizes_that_are_not_powers_of_two_are_filled_too() -> None:
     picture = np.where(hidden[..., None], 0, [10, 20, 30]).astype(np.uint8)
     assert (fill_smoothly(picture, hidden) == np.array([10, 20, 30])).all()
     assert not fill_smoothly(picture, np.ones_like(hidden)).any()
+
+
+def test_every_colour_under_every_coverage_is_the_rounded_share() -> None:
+    colour, coverage = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
+    colours = np.stack([colour, colour[::-1], 255 - colour], axis=-1)
+    premultiplied = premultiply(colours, coverage)
+    shares = np.rint(colours * (coverage[..., None] / 255.0))
+    np.testing.assert_array_equal(premultiplied, shares)
+    behind = np.rint(colours[::-1] * (1.0 - coverage[..., None] / 255.0))
+    composed = composite(premultiplied, coverage, np.ascontiguousarray(colours[::-1]))
+    np.testing.assert_array_equal(composed, (shares + behind).astype(np.uint8))

@@ -89,7 +89,7 @@ def test_the_nearest_and_farthest_face_are_found_for_every_pixel_whatever_their_
         x=np.tile(square[:, 0], 2).astype(np.float32),
         y=np.tile(square[:, 1], 2).astype(np.float32),
         # The first square is level; the second goes through it half way across.
-        depth=np.float32([0.0, 0.0, 0.0, 0.0, -0.6, 0.6, 0.6, -0.6]),
+        depth=np.array([0.0, 0.0, 0.0, 0.0, -0.6, 0.6, 0.6, -0.6], dtype=np.float32),
         faces=np.array([[0, 0, 4, 4], [1, 2, 5, 6], [2, 3, 6, 7]], dtype=np.intp),
     )
     for numbers in (np.arange(4), np.array([3, 2, 1, 0])):
