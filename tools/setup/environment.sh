@@ -49,8 +49,8 @@ pip=("$venv/bin/python" -m pip --disable-pip-version-check install --no-input)
 # in another release, which is several GB where it is a CUDA build.
 step "PyTorch (0.8 GB; several GB where pip takes a CUDA build)" \
     "${pip[@]}" -c constraints.txt torch
-step "this toolkit and what it needs (1.5 GB)" \
-    "${pip[@]}" -c constraints.txt --editable '.[people,dev]'
+step "this toolkit and what it needs (2.1 GB)" \
+    "${pip[@]}" -c constraints.txt --editable '.[people,poisson,dev]'
 
 # pyrender demands PyOpenGL 3.1.0, in which OSMesa contexts cannot be created. 3.1.10 serves EGL
 # and OSMesa alike. 'pip check' names this pair from now on.
