@@ -101,7 +101,6 @@ class Wanted:
         scan: the scan that it is named after.
         identity: what it was made with.
         needs_mesh: whether it has to hold the scan's geometry.
-        needs_joints: whether some joint has to be known.
         companions: scans that may be beside it by their ids; None for any.
         same_files: whether the files of everybody in it have to be those it was made from.
     """
@@ -109,13 +108,25 @@ class Wanted:
     scan: Scan
     identity: Mapping[str, Any]
     needs_mesh: bool = False
-    needs_joints: bool = False
     companions: Mapping[str, Scan] | None = None
     same_files: bool = False
 
 
-def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> ShardEntry | None:
-    """Return the index entry of a scan's shard if it can be kept, else None.
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A shard that stays as it is.
+
+    Attributes:
+        entry: its line of the index.
+        has_joints: whether everybody in it has joints.
+    """
+
+    entry: ShardEntry
+    has_joints: bool
+
+
+def kept_shard(root: Path, wanted: Wanted, known: ShardEntry | None) -> Kept | None:
+    """Return what is kept of a scan's shard, or None where it is to be rendered.
 
     Args:
         root: the shard set.
@@ -132,23 +143,21 @@ def complete_entry(root: Path, wanted: Wanted, known: ShardEntry | None) -> Shar
                 return None
             if wanted.needs_mesh and not reader.has_mesh:
                 return None
-            joints = reader.read("joints/3d", 0).reshape(-1, JOINT_COUNT, 4)[0]  # its own
-            if wanted.needs_joints and not joints[:, 3].any():
-                return None
             beside = {member.scan_id for member in reader.members}
             if wanted.companions is not None and not beside <= wanted.companions.keys():
                 return None
             if wanted.same_files and _files_changed(reader.sources, wanted):
                 return None
+            joints = reader.read("joints/3d", 0).reshape(-1, JOINT_COUNT, 4)
             views = reader.view_count
     except ShardError:
         return None
-    if known is not None and known.bytes == path.stat().st_size:
-        return known
-    size, digest = file_digest(path)
-    return ShardEntry(
-        scan_id=scan.scan_id, subject=scan.subject, views=views, bytes=size, sha256=digest
-    )
+    if known is None or known.bytes != path.stat().st_size:
+        size, digest = file_digest(path)
+        known = ShardEntry(
+            scan_id=scan.scan_id, subject=scan.subject, views=views, bytes=size, sha256=digest
+        )
+    return Kept(entry=known, has_joints=bool(joints[..., 3].any(axis=1).all()))
 
 
 def _files_changed(sources: Mapping[str, str], wanted: Wanted) -> bool:

@@ -34,8 +34,8 @@ GREY = 128
 INLIER_SHARE = 0.03
 """Of the picture's side: some 7 cm on a standing person, beyond which a view is wrong."""
 
-LEAST_JOINTS = 13
-"""Fewer, and what was found is hardly a person."""
+LEAST_JOINTS = 17
+"""As many as a body has without hands and feet; with fewer, what was found is hardly one."""
 
 
 @dataclass(frozen=True, kw_only=True)

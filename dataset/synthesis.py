@@ -7,15 +7,14 @@ jobs, the host, the time or where things stand.
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset.existing_shards import Wanted, complete_entry, existing_set
+from dataset.existing_shards import Wanted, existing_set, kept_shard
 from dataset.groups import ranked_partners
-from dataset.scan_rendering import ScanOutcome, ScanTask, render_batch
+from dataset.scan_rendering import ScanOutcome, ScanTask
 from dataset.scans import Scan
 from dataset.set_lock import SetLock
 from dataset.shard_index import (
@@ -29,13 +28,11 @@ from dataset.shard_index import (
 )
 from dataset.splits import SPLITS, SplitRequest, assign_splits
 from dataset.synthesis_config import SynthesisConfig
-from render.errors import UserInputError
+from dataset.workers import Crew, render_all
 
 LOGGER = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_INDEX_WRITES = 10.0
-LARGEST_BATCH = 8
-BATCHES_PER_JOB = 16
 
 PARTNER_CHOICES = 8
 """Candidates for every place beside a scan, as some may be of one subject or unusable."""
@@ -49,7 +46,8 @@ class SynthesisReport:
         done: ids of the scans that were rendered.
         skipped: ids of the scans whose complete shards were kept.
         failed: id -> why, of the scans that could not be used.
-        without_joints: ids of rendered scans that have no joints, or whose group has none.
+        without_joints: ids of rendered and of kept scans that have no joints, or in whose group
+            somebody has none.
         doubts: what was assumed of rendered scans -> ids of them.
         skipped_backgrounds: names of background pictures that could not be decoded.
     """
@@ -85,7 +83,7 @@ class Synthesis:
         config: how.
         out: folder of the shard set; made if missing, resumed if it is one.
         lists: scan id -> split of the user's list files.
-        jobs: number of processes; 1 starts none.
+        jobs, cluster: who renders, as in `dataset.workers.Crew`.
         overwrite: whether complete shards are rendered again.
         share: (i, n) to render every n-th scan only, from the i-th on, and to leave index and
             lists to a later run over all; runs of other shares may work beside it.
@@ -98,10 +96,16 @@ class Synthesis:
     out: Path
     lists: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
+    cluster: str | None = None
     overwrite: bool = False
     share: tuple[int, int] | None = None
     partial: bool = False
     tool_version: str = "unknown"
+
+    @property
+    def crew(self) -> Crew:
+        """Who renders."""
+        return Crew(jobs=self.jobs, cluster=self.cluster)
 
 
 def own_share(scans: Sequence[Scan], share: tuple[int, int] | None) -> Sequence[Scan]:
@@ -201,32 +205,32 @@ def _render_missing(
         beside = companions[split_of[scan.scan_id]]
         store_mesh = run.config.stores_mesh(split_of[scan.scan_id])
         keep = not run.overwrite or scan.scan_id in progress.done
-        entry = None
+        kept = None
         if keep:
             wanted = Wanted(
                 scan=scan,
                 identity=identity,
                 needs_mesh=store_mesh,
-                # Put beside the scan after it was rendered, they make it usable for training.
-                needs_joints=scan.joints_path is not None and scan.body.joints != "smplx",
                 companions={other.scan_id: other for other in beside},
                 same_files=True,
             )
-            entry = complete_entry(run.out, wanted, progress.entries.get(scan.scan_id))
-        if entry is None:
+            kept = kept_shard(run.out, wanted, progress.entries.get(scan.scan_id))
+        if kept is None:
             choices = PARTNER_CHOICES * (run.config.people_per_image - 1)
             partners = ranked_partners(scan, beside, run.config.seed, choices) if choices else ()
             tasks.append(ScanTask(scan=scan, store_mesh=store_mesh, partners=partners))
             continue
-        progress.entries[scan.scan_id] = entry
+        progress.entries[scan.scan_id] = kept.entry
         if scan.scan_id not in progress.done | progress.skipped:
             progress.skipped.add(scan.scan_id)
+            if not kept.has_joints:
+                progress.without_joints.add(scan.scan_id)
             report(scan.scan_id)
     written = 0.0
     try:
-        for outcome in _outcomes(run, tasks):
+        for outcome in render_all(tasks, run.config, run.out, run.crew):
             _note(outcome, progress)
-            if run.jobs > 1 and outcome.renderer not in progress.renderers:
+            if not run.crew.is_here and outcome.renderer not in progress.renderers:
                 # What is drawn in this process logs it itself.
                 LOGGER.info("OpenGL: %s", outcome.renderer)
                 progress.renderers.add(outcome.renderer)
@@ -263,9 +267,9 @@ def _note(outcome: ScanOutcome, progress: _Progress) -> None:
 def _keep_old_shard(run: Synthesis, scan_id: str, progress: _Progress) -> None:
     """List the shard of an earlier run where rendering it again has failed."""
     scan = next(scan for scan in run.scans if scan.scan_id == scan_id)
-    entry = complete_entry(run.out, Wanted(scan=scan, identity=run.config.identity()), None)
-    if entry is not None:
-        progress.entries[scan_id] = entry
+    kept = kept_shard(run.out, Wanted(scan=scan, identity=run.config.identity()), None)
+    if kept is not None:
+        progress.entries[scan_id] = kept.entry
         LOGGER.info("%s: the shard of an earlier run is kept", scan_id)
 
 
@@ -282,44 +286,6 @@ def _write_lists(run: Synthesis, split_of: Mapping[str, str], progress: _Progres
         shards=tuple(progress.entries.values()),
     )
     write_index(run.out, index)
-
-
-def _outcomes(run: Synthesis, tasks: Sequence[ScanTask]) -> Iterator[ScanOutcome]:
-    jobs = min(run.jobs, len(tasks))
-    if jobs <= 1:
-        if tasks:
-            yield from render_batch(tasks, run.config, run.out)
-        return
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    size = max(1, min(LARGEST_BATCH, len(tasks) // (BATCHES_PER_JOB * jobs)))
-    batches = [tasks[start : start + size] for start in range(0, len(tasks), size)]
-    threads = max(1, joblib.cpu_count() // jobs)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    try:
-        for outcomes in parallel(
-            joblib.delayed(_batch_in_worker)(batch, run.config, run.out, threads)
-            for batch in batches
-        ):
-            yield from outcomes
-    except TerminatedWorkerError as error:
-        raise UserInputError(
-            f"--jobs: expected room for {jobs} processes, but one was ended by the system, "
-            "most likely for its memory; what is finished is kept, go on with fewer jobs"
-        ) from error
-
-
-def _batch_in_worker(
-    tasks: Sequence[ScanTask], config: SynthesisConfig, out: Path, threads: int
-) -> list[ScanOutcome]:
-    import cv2
-
-    # joblib limits BLAS and OpenMP, but neither OpenCV nor Mesa's software renderer, which
-    # takes every core unless told otherwise before it starts.
-    cv2.setNumThreads(threads)
-    os.environ.setdefault("LP_NUM_THREADS", str(threads))
-    return list(render_batch(tasks, config, out))
 
 
 def scan_set_lists(root: Path) -> dict[str, str]:

@@ -35,7 +35,8 @@ def scan(name: str, subject: str | None = None) -> Scan:
 
 def render(scans: Path, out: Path, **more: object) -> SynthesisReport:
     config = replace(CONFIG, backgrounds=write_wall(out.parent / "walls"))
-    run = Synthesis(scans=find_scans(scans), config=config, out=out, lists=scan_set_lists(scans))
+    found = find_scans(scans, joints="sidecar")
+    run = Synthesis(scans=found, config=config, out=out, lists=scan_set_lists(scans))
     return synthesise(replace(run, **more))  # type: ignore[arg-type]
 
 
@@ -149,6 +150,20 @@ def test_a_second_run_forms_the_same_groups_whatever_its_jobs(
     render(scans, tmp_path / "s", jobs=jobs)
     for entry in shards.index.shards:
         assert entry in ShardSet(tmp_path / "s").index.shards
+
+
+def test_a_partner_that_gets_joints_later_is_taken_with_them(tmp_path: Path) -> None:
+    mine, out = tmp_path / "scans", tmp_path / "s"
+    for index in range(2):
+        write_person(mine, f"p{index}", seed=index, steps=4, joints=index == 0)
+    (mine / "splits").mkdir()
+    (mine / "splits" / "train.txt").write_text("p0\np1\n")
+    for _ in range(2):  # what is kept is named again
+        report = render(mine, out)
+        assert report.without_joints == ("p0", "p1")
+    write_person(mine, "p1", seed=1, steps=4)
+    report = render(mine, out)
+    assert report.done == ("p0", "p1") and not report.without_joints
 
 
 def test_finished_groups_are_kept_when_scans_are_added_and_when_one_turns_bad(

@@ -60,6 +60,7 @@ def test_a_scan_that_was_rendered_without_joints_is_rendered_again_when_it_gets_
     out, mine = tmp_path / "s", tmp_path / "scans"
     shutil.copytree(baked, out)
     shutil.copytree(scans, mine)
+    assert render(mine, out).without_joints == ("p2__person",), "kept scans are named again"
     write_person(mine / "p2", seed=2, unit=1000.0)
     report = render(mine, out)
     assert report.done == ("p2__person",) and not report.without_joints
