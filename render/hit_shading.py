@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from types import ModuleType
@@ -103,13 +103,9 @@ class HitShader:
         ]
         for draw in handle.draws:
             self._begin(handle, draw, camera, np.asarray(camera_from_mesh, dtype=np.float64))
-            for (faces, places), result in zip(hits, shaded, strict=True):
-                chosen = np.arange(len(faces))
-                if len(handle.draws) > 1:
-                    chosen = np.flatnonzero((faces >= draw.first_face) & (faces < draw.end_face))
-                for start in range(0, len(chosen), _WIDTH * _HEIGHT):
-                    batch = chosen[start : start + _WIDTH * _HEIGHT]
-                    self._draw(np.stack([faces[batch], places[batch]], axis=1), batch, result)
+            for side, result in zip(hits, shaded, strict=True):
+                for rows in _batches(side[0], draw, len(handle.draws) == 1):
+                    self._draw(side[0][rows], side[1][rows], rows, result)
         return shaded
 
     def release(self) -> None:
@@ -152,13 +148,15 @@ class HitShader:
         for unit, name in enumerate(_TABLES, start=2):
             self._bind(name, unit, gl.GL_TEXTURE_BUFFER, handle.tables.get(name, 0))
 
-    def _draw(self, hits: NDArray[np.integer], rows: Indices, result: Shaded) -> None:
-        """Draw (N, 2) hits, face and place, and put what is read back into rows of a result."""
+    def _draw(
+        self, faces: Indices, places: NDArray[np.uint32], rows: Indices | slice, result: Shaded
+    ) -> None:
+        """Draw hits, and put what is read back into rows of a result."""
         gl = self._gl
-        height = -(-len(hits) // _WIDTH)
+        height = -(-len(faces) // _WIDTH)
         # The last row is filled up with hits of the first face, which are not read.
         batch = np.zeros((height * _WIDTH, 2), dtype=np.uint32)
-        batch[: len(hits)] = hits
+        batch[: len(faces), 0], batch[: len(faces), 1] = faces, places
         gl.glBindBuffer(gl.GL_TEXTURE_BUFFER, self._buffer)
         gl.glBufferSubData(gl.GL_TEXTURE_BUFFER, 0, batch.nbytes, batch)
         gl.glViewport(0, 0, _WIDTH, height)
@@ -171,7 +169,7 @@ class HitShader:
             drawn = np.empty((height * _WIDTH, 4), dtype=values.dtype)
             gl.glReadBuffer(attachment)
             gl.glReadPixels(0, 0, _WIDTH, height, gl.GL_RGBA, kind, drawn)
-            values[rows] = drawn[: len(hits)]
+            values[rows] = drawn[: len(faces)]
 
     def _bind(self, name: str, unit: int, target: int, texture: int) -> None:
         gl = self._gl
@@ -181,6 +179,22 @@ class HitShader:
 
     def _place(self, name: str) -> int:
         return int(self._gl.glGetUniformLocation(self._program, name))
+
+
+def _batches(faces: Indices, draw: Draw, is_only: bool) -> Iterator[Indices | slice]:
+    """Yield the places of hits of the faces of a draw, as many at a time as the target holds.
+
+    Args:
+        faces: (P,) number of the face that is hit.
+        draw: which faces are wanted.
+        is_only: whether all faces are.
+    """
+    size = _WIDTH * _HEIGHT
+    if is_only:
+        yield from (slice(start, start + size) for start in range(0, len(faces), size))
+        return
+    chosen = np.flatnonzero((faces >= draw.first_face) & (faces < draw.end_face))
+    yield from (chosen[start : start + size] for start in range(0, len(chosen), size))
 
 
 def _rays_in_mesh(

@@ -101,7 +101,7 @@ class Rasteriser(Closing):
         drawn = self._shader.shade(handle, camera, camera_from_mesh, hits)
         mask = np.zeros((resolution, resolution), dtype=np.uint8)
         buffers = [_side(hit, pixels, mask) for hit in drawn]
-        coverage = np.where(mask > 0, np.uint8(255), np.uint8(0))
+        coverage = (mask > 0) * np.uint8(255)
         if antialiased:
             _antialias(coverage, buffers, screen, box)
         return GBuffer(front=buffers[0], back=buffers[-1], mask=mask, coverage=coverage)

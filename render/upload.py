@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from render.colour import linear_from_srgb_bytes
+from render.compiled import compiled
 from render.mesh import Material, Mesh
 
 LOGGER = logging.getLogger(__name__)
 
 SOURCE_TEXTURE, SOURCE_VERTEX = 0, 1
 _MAX_LAYERS = 256
+_CELL_BITS = 5
 _MAX_ANISOTROPY = 8.0
 _GL_TEXTURE_MAX_ANISOTROPY = 0x84FE
 _GL_MAX_TEXTURE_MAX_ANISOTROPY = 0x84FF
@@ -103,10 +105,11 @@ def upload_mesh(gl: ModuleType, mesh: Mesh) -> MeshHandle:
     rows, uv_rows, split_faces = corner_vertices(mesh)
     groups, layers = _group_materials(mesh)
     face_groups, face_layers = groups[mesh.face_materials], layers[mesh.face_materials]
+    order = np.argsort(_cells(mesh.vertices)[mesh.faces[:, 0]], kind="stable")
     if groups.max() > 0:
-        order = np.argsort(face_groups, kind="stable")
-        split_faces, face_layers = split_faces[order], face_layers[order]
-    used, corners = _in_order_of_use(split_faces, len(rows))
+        order = order[np.argsort(face_groups[order], kind="stable")]
+    face_layers = face_layers[order]
+    used, corners = _in_order_of_use(split_faces[order], len(rows))
     rows, uv_rows = rows[used], uv_rows[used]
     faces = np.zeros((len(corners), 4), dtype=np.uint32)
     faces[:, :3], faces[:, 3] = corners, face_layers
@@ -152,6 +155,30 @@ def release_mesh(gl: ModuleType, handle: MeshHandle) -> None:
     gl.glDeleteBuffers(len(handle.buffers), list(handle.buffers))
 
 
+@compiled
+def _cells(points: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Return (N,) uint16, the cell of each point along a curve that fills space (Morton 1966).
+
+    Faces and points that are close to each other in the order of their cells are so in space:
+    what the loops over them look at is then in the cache of the processor.
+    """
+    low, high = points[0].copy(), points[0].copy()
+    for point in range(len(points)):
+        for axis in range(3):
+            low[axis] = min(low[axis], points[point, axis])
+            high[axis] = max(high[axis], points[point, axis])
+    size = (high - low).max()
+    cells_per_unit = (1 << _CELL_BITS) * 0.999 / size if size > 0.0 else 0.0
+    cells = np.zeros(len(points), dtype=np.uint16)
+    for point in range(len(points)):
+        for axis in range(3):
+            place = int((points[point, axis] - low[axis]) * cells_per_unit)
+            # Bit k becomes bit 3 k: those of the other axes fit in between.
+            for bit in range(_CELL_BITS):
+                cells[point] |= np.uint16((place >> bit & 1) << (3 * bit + axis))
+    return cells
+
+
 def _in_order_of_use(
     faces: NDArray[np.uint32], count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -164,14 +191,25 @@ def _in_order_of_use(
     Returns:
         (N,) intp, the points in their new order; (F, 3) intp, faces over them.
     """
-    corners = faces.astype(np.intp).ravel()
-    places = np.arange(len(corners))
-    first_use = np.empty(count, dtype=np.intp)
-    first_use[corners[::-1]] = places[::-1]
-    used = corners[first_use[corners] == places]
-    renumbered = np.empty(count, dtype=np.intp)
-    renumbered[used] = np.arange(len(used))
-    return used, renumbered[corners].reshape(faces.shape)
+    used, renumbered = np.empty(count, dtype=np.intp), np.empty(faces.shape, dtype=np.intp)
+    return used[: _renumber(faces.ravel(), used, renumbered.reshape(-1))], renumbered
+
+
+@compiled
+def _renumber(
+    corners: NDArray[np.uint32], used: NDArray[np.intp], renumbered: NDArray[np.intp]
+) -> int:
+    """Number corners in the order of their first use, and return how many differ."""
+    numbers = np.full(len(used), -1, dtype=np.intp)
+    count = 0
+    for place in range(len(corners)):
+        corner = corners[place]
+        if numbers[corner] < 0:
+            numbers[corner] = count
+            used[count] = corner
+            count += 1
+        renumbered[place] = numbers[corner]
+    return count
 
 
 def _buffer_texture(gl: ModuleType, layout: int, buffer: int) -> int:
