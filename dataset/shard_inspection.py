@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.joints import JOINT_COUNT, JOINT_INDEX
+from dataset.scans.scan import BODY_METADATA
 from dataset.shard_codec import NORMAL_STEPS, ShardError
 from dataset.shard_index import read_splits
 from dataset.shard_reader import ShardReader
@@ -103,7 +104,7 @@ def shard_facts(shards: ShardSet, scan_id: str, split: str = "") -> ShardFacts:
             vertices=_vertices(reader, metadata),
             has_mesh=reader.has_mesh,
             has_texture=_has_texture(reader, frontal),
-            has_body=any(key in metadata for key in ("smplx", "smpl", "body")),
+            has_body=BODY_METADATA in metadata,
             categories=_categories(metadata),
             yaws_deg=tuple(yaws),
             person_share=tuple(shares),

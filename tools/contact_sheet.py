@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,10 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(build_parser(), _run, argv)
 
 
-def person_sheet(reader: ShardReader, cell: int) -> NDArray[np.uint8]:
-    """Return all views of a shard as columns.
+def person_sheet(
+    reader: ShardReader, cell: int, views: Sequence[int] | None = None
+) -> NDArray[np.uint8]:
+    """Return views of a shard as columns.
 
     The rows are image, normals and depth of the front, then of the back. The first image shows
     the whole frame; what follows is cropped, and its depths share one range.
@@ -45,6 +48,7 @@ def person_sheet(reader: ShardReader, cell: int) -> NDArray[np.uint8]:
     Args:
         reader: the shard.
         cell: width of a picture, pixels.
+        views: which; None for all.
 
     Returns:
         (6 cell, views cell, 3) uint8.
@@ -53,7 +57,7 @@ def person_sheet(reader: ShardReader, cell: int) -> NDArray[np.uint8]:
 
     from eval.pictures import Crop, crop_around, cropped, depth_picture, normals_picture
 
-    numbers = range(reader.view_count)
+    numbers = range(reader.view_count) if views is None else views
     masks = np.stack([reader.read("mask", view) > 0 for view in numbers])
     depths = {side: [reader.read(f"depth/{side}", view) for view in numbers] for side in SIDES}
     near = min(float(depth[mask].min()) for depth, mask in zip(depths["front"], masks, strict=True))

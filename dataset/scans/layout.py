@@ -17,7 +17,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from dataset.scans.scan import CM_PER_UNIT, BodySource, Scan, Stance, UnitRule, safe_ids
+from dataset.scans.scan import (
+    BODY_METADATA,
+    CM_PER_UNIT,
+    BodySource,
+    Scan,
+    Stance,
+    UnitRule,
+    safe_ids,
+)
 from render.materials import PICTURE_FORMATS
 
 LONE = "*"
@@ -250,14 +258,19 @@ def _scan(layout: Layout, root: Path, scan_id: str, files: _Files) -> Scan:
         body=BodySource(kind=layout.body_kind, path=body),
         joints_path=joints,
         split=chosen.groups.get("split", "").lower() or None,
-        metadata=_metadata(layout, chosen),
+        metadata=_metadata(layout, chosen, body),
         problem=_rivals(root, scan_id, files),
     )
 
 
-def _metadata(layout: Layout, chosen: _Candidate) -> dict[str, object]:
+def _metadata(layout: Layout, chosen: _Candidate, body: Path | None) -> dict[str, object]:
+    metadata: dict[str, object] = {"layout": layout.name}
     gender = {"f": "female", "m": "male"}.get(chosen.groups.get("gender", "").lower())
-    return {"layout": layout.name} | ({"categories": {"gender": gender}} if gender else {})
+    if gender:
+        metadata["categories"] = {"gender": gender}
+    if body is not None:
+        metadata[BODY_METADATA] = layout.body_kind
+    return metadata
 
 
 def _rivals(root: Path, scan_id: str, files: _Files) -> str | None:

@@ -31,6 +31,9 @@ UnitRule = Literal["size", "size or height", "height"]
 """How a unit that is not stated is found: the one of m, cm and mm in which the scan is as tall
 as a person; the same, and where there is none as "height"; as if the person were 180 cm tall."""
 
+BODY_METADATA = "body_parameters"
+"""Key of a scan's metadata that says what kind of body parameters came with it."""
+
 JointSource = Literal["auto", "sidecar", "smplx", "detect"]
 
 

@@ -78,6 +78,7 @@ def _write_person(
         composite="baked",
         unit_cm=100.0,
         normalised_from_scan=matrix,
+        config={"resolution": resolution},
     )
     mesh = Mesh.from_arrays(transform_points(matrix, vertices), faces)
     handle = rasteriser.upload(mesh)
