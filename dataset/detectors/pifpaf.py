@@ -31,12 +31,11 @@ class OpenPifPafDetector(Closing):
 
     name = "openpifpaf"
 
-    def __init__(self, most_people: int = 1, checkpoint: str = CHECKPOINT) -> None:
-        """Choose the model.
+    def __init__(self, most_people: int = 1) -> None:
+        """See that the package is there.
 
         Args:
             most_people: how many people of a picture are returned.
-            checkpoint: name of a whole-body model, or its file.
 
         Raises:
             DetectorError: the package is missing.
@@ -49,7 +48,6 @@ class OpenPifPafDetector(Closing):
                 "environment of its own: tools/setup/try_openpifpaf.sh)"
             )
         self._most_people = most_people
-        self._checkpoint = checkpoint
         self._predictor: Any = None
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
@@ -70,10 +68,10 @@ class OpenPifPafDetector(Closing):
         import openpifpaf
 
         try:
-            return openpifpaf.Predictor(checkpoint=self._checkpoint)
+            return openpifpaf.Predictor(checkpoint=CHECKPOINT)
         except Exception as error:  # no network, no such file, a damaged file
             raise DetectorError(
-                f"{self._checkpoint}: expected weights of OpenPifPaf, which it fetches at the "
+                f"{CHECKPOINT}: expected weights of OpenPifPaf, which it fetches at the "
                 f"first use, found: {type(error).__name__}: {error}"
             ) from error
 
