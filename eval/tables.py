@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eval.metrics import MetricColumn
 from eval.results import Results, best_methods
 
@@ -45,6 +47,11 @@ def results_table(results: Results) -> str:
             star = "*" if best.get(column.key) == method.method else " "
             cells.append(f"{format_value(column, summary.mean)}{star}" if summary else "- ")
         rows.append([*cells, str(scored_views(results, method.method)), str(method.missing)])
+    return aligned_table(rows)
+
+
+def aligned_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells, the first one the headings, in columns of even width."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])])

@@ -76,6 +76,18 @@ def _commands_so_far(path: Path) -> list[Any]:
     return commands if isinstance(commands, list) else []
 
 
+def is_record_of(folder: Path, config: TrainConfig, shards_digest: str) -> bool:
+    """Return whether a run folder is of a configuration and a shard set.
+
+    Raises:
+        UserInputError: it has no record.
+    """
+    path = folder / CONFIG
+    if read_config(path) != config:
+        return False
+    return bool(json.loads(path.read_text(encoding="utf-8")).get("shards_sha256") == shards_digest)
+
+
 def read_config(path: Path) -> TrainConfig:
     """Return the configuration in a run's `config.json`.
 

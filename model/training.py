@@ -27,7 +27,7 @@ from model.objectives import phase_steps
 from model.phase_trainer import NonFiniteLossError, PhaseTrainer, Validation
 from model.run_record import write_record
 from model.runs import Progress, Run, RunOptions, Step
-from model.steps import estimate_phase
+from model.steps import Estimate, estimate_phase
 
 __all__ = ["Progress", "RunOptions", "TrainingError", "plan", "train"]
 
@@ -146,8 +146,8 @@ def _check_parts(run: Run) -> None:
 
 def _prepare(
     config: TrainConfig, options: RunOptions, progress: Progress
-) -> tuple[Run, list[tuple[Phase, int]]]:
-    """Return the run and the (phase, first step) still to do; messages say what they take."""
+) -> tuple[Run, list[tuple[Phase, int]], tuple[Estimate, ...]]:
+    """Return the run, the (phase, first step) still to do, and what they take, which is said."""
     run = Run(config, options, progress)
     found = [name for name in (LAST, FINISHED) if (run.out / name).exists()]
     # No process writes before all have looked.
@@ -162,6 +162,7 @@ def _prepare(
     if todo and config.model.parts == "parts":
         _check_parts(run)
     views = config.batch_size * config.optimiser.accumulate * run.fabric.world_size
+    estimates = []
     for phase, start in todo:
         steps = phase_steps(config.phase(phase), run.steps_per_epoch) - start
         estimate = estimate_phase(run.network, config, run.data(phase), phase, steps, run.fabric)
@@ -169,19 +170,22 @@ def _prepare(
             f"phase {phase}: {steps} steps of {views} views, about "
             f"{estimate.seconds / 60:.1f} minutes, {estimate.peak_bytes / 2**30:.1f} GiB"
         )
+        estimates.append(estimate)
     if not todo:
         run.progress.message(f"{run.out}: nothing left to do")
-    return run, todo
+    return run, todo, tuple(estimates)
 
 
-def plan(config: TrainConfig, options: RunOptions, progress: Progress | None = None) -> None:
-    """Check what `train` would, say what it would take, and write nothing.
+def plan(
+    config: TrainConfig, options: RunOptions, progress: Progress | None = None
+) -> tuple[Estimate, ...]:
+    """Check what `train` would, say and return what it would take, and write nothing.
 
     Raises:
         ShardError, CheckpointError, TrainingError: as `train`.
     """
     with memory_advice(config):
-        _prepare(config, options, progress or Progress())
+        return _prepare(config, options, progress or Progress())[2]
 
 
 def train(config: TrainConfig, options: RunOptions, progress: Progress | None = None) -> Path:
@@ -202,7 +206,7 @@ def train(config: TrainConfig, options: RunOptions, progress: Progress | None = 
         KeyboardInterrupt: Ctrl-C, after the step under way is done and saved.
     """
     with memory_advice(config):
-        run, todo = _prepare(config, options, progress or Progress())
+        run, todo, _ = _prepare(config, options, progress or Progress())
         finished = run.out / FINISHED
         if todo or not finished.is_file():
             _train_phases(run, todo)

@@ -7,8 +7,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
+
+from render.errors import UserInputError
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from model.networks import DigitisationNetwork
     from model.samples import Batch
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 ADAM_BYTES = 3 * 4
@@ -42,7 +46,11 @@ class StepNeed:
     @property
     def bytes(self) -> int:
         """What the step takes at least: what it keeps, and gradients and moments."""
-        return self.saved_bytes + ADAM_BYTES * self.trained
+        return self.for_views(1)
+
+    def for_views(self, times: float) -> int:
+        """Return what a step of so many times the views takes at least."""
+        return round(self.saved_bytes * times) + ADAM_BYTES * self.trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +107,22 @@ def smallest_step(config: TrainConfig, phase: Phase = "1", *, accelerator: str) 
     return StepSpec(config=config, phase=phase, batch=size, repeats=1, accelerator=accelerator)
 
 
-def in_fresh_process(function: Callable[[StepSpec], T], spec: StepSpec) -> T:
-    """Return what a function of this module says, in a process that did nothing before.
+def in_fresh_process(function: Callable[[S], T], given: S) -> T:
+    """Return what a function of a module returns, in a process that did nothing before.
 
     A peak of memory is that of a process's whole life.
+
+    Raises:
+        UserInputError: the system ended the process.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(function, spec).result()
+        try:
+            return pool.submit(function, given).result()
+        except BrokenProcessPool as error:
+            raise UserInputError(
+                "memory: expected a training step to fit it, got its process ended by the system"
+            ) from error
 
 
 def measure(spec: StepSpec) -> StepCost:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 from render.errors import UserInputError
 from tools.cli import EXIT_OK, new_parser, run_command
-from tools.train_config import MOST_SEED, add_config_flags, choose_preset, resolve_config
+from tools.train_config import (
+    MOST_SEED,
+    add_axis_flags,
+    add_config_flags,
+    choose_preset,
+    resolve_config,
+)
 
 if TYPE_CHECKING:
     from model.config import Phase, TrainConfig
@@ -65,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what training would take, and stop"
     )
+    add_axis_flags(parser)
     add_config_flags(parser)
     # That of --config counts where none is given.
     parser.set_defaults(seed=None)
@@ -74,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
 def check_numbers(arguments: argparse.Namespace) -> None:
     """Raise UserInputError when a number is out of range."""
     for name, least in LEAST.items():
-        value = getattr(arguments, name)
+        value = getattr(arguments, name, None)
         if value is not None and value < least:
             flag = name.replace("_", "-")
             raise UserInputError(f"--{flag}: expected {least} or more, got {value}")

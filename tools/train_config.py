@@ -20,7 +20,7 @@ MOST_SEED = 2**32 - 1
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that `resolve_config` reads."""
+    """Add the flags that `resolve_config` reads, but those of `add_axis_flags`."""
     model = parser.add_argument_group("what to learn")
     model.add_argument(
         "--preset",
@@ -37,14 +37,11 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         help="take the configuration of a run from its config.json instead of a preset",
     )
     model.add_argument(
-        "--resolution",
+        "--width",
         type=int,
-        help="working resolution, pixels (default: that of --init, --config or the preset)",
-    )
-    model.add_argument(
-        "--parts",
-        choices=("parts", "whole"),
-        help="normals by body part, as published, or by one network over the whole frame",
+        metavar="N",
+        help="channels of the finest level of the part networks; the others keep the preset's "
+        "proportion",
     )
     model.add_argument(
         "--normal-targets",
@@ -95,6 +92,20 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "--channels-last", action="store_true", help="features lie with their channels together"
     )
     compute.add_argument("--compile", action="store_true", help="pass them through torch.compile")
+
+
+def add_axis_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of what table 3 of the paper compares: resolution and part scheme."""
+    parser.add_argument(
+        "--resolution",
+        type=int,
+        help="working resolution, pixels (default: that of --init, --config or the preset)",
+    )
+    parser.add_argument(
+        "--parts",
+        choices=("parts", "whole"),
+        help="normals by body part, as published, or by one network over the whole frame",
+    )
 
 
 def choose_preset(requested: str, init: ModelConfig | None = None) -> str:
@@ -150,6 +161,8 @@ def resolve_config(
     if resolution is None:
         resolution = min(config.model.resolution, shard_resolution)
     model = _changed(config.model, "--resolution", resolution=resolution)
+    if arguments.width is not None:
+        model = _of_width(model, arguments.width, init)
     if arguments.parts is not None:
         if init is not None and arguments.parts != init.parts:
             raise UserInputError(f"--parts: expected {init.parts} as in --init, got the other")
@@ -161,6 +174,15 @@ def resolve_config(
     if arguments.seed is not None:
         config = dataclasses.replace(config, seed=arguments.seed)
     return _with_compute(arguments, _with_steps(arguments, config))
+
+
+def _of_width(model: ModelConfig, width: int, init: ModelConfig | None) -> ModelConfig:
+    if init is not None and width != init.part_width:
+        raise UserInputError(f"--width: expected {init.part_width} as in --init, got {width}")
+    names = ("part_width", "depth_width", "refiner_width")
+    widths = {name: getattr(model, name) * width // model.part_width for name in names}
+    changed: ModelConfig = _changed(model, "--width", **widths)
+    return changed
 
 
 def _base_config(arguments: argparse.Namespace, init: ModelConfig | None) -> TrainConfig:

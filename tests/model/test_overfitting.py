@@ -72,7 +72,7 @@ def test_tiny_networks_overfit_one_view(single_view: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_lite_overfits_four_views_of_a_person_to_less_than_a_centimetre(tmp_path: Path) -> None:
+def test_lite_overfits_four_views_to_less_than_half_a_centimetre(tmp_path: Path) -> None:
     scans, shards = tmp_path / "scans", tmp_path / "shards"
     people = ["--count", "3", "--vertices", "50000", "--splits", "1", "1", "1"]
     assert make_demo_scans(["--out", str(scans), *people]) == 0
@@ -83,7 +83,7 @@ def test_lite_overfits_four_views_of_a_person_to_less_than_a_centimetre(tmp_path
     config = dataclasses.replace(
         lite,
         augment=UNCHANGED,
-        phase2=PhaseConfig(steps=400, learning_rate=5e-3, restart_epochs=None),
+        phase2=PhaseConfig(steps=800, learning_rate=5e-3, restart_epochs=None),
         refiner_variants=1,
     )
     model = train(config, RunOptions(shards=shards, out=tmp_path / "run", accelerator="cpu"))
@@ -98,5 +98,5 @@ def test_lite_overfits_four_views_of_a_person_to_less_than_a_centimetre(tmp_path
             rng = np.random.default_rng(0)
             found.append(p2s_pred_to_scan_cm(surface, scan_surface(reader), rng).value)
     assert len(found) == 4
-    # 0.60 cm where this was written; without overfitting it is about 3.
-    assert np.mean(found) < 0.8
+    # Without overfitting it is about 3.
+    assert np.mean(found) < 0.5

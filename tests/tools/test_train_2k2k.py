@@ -345,3 +345,16 @@ def test_resuming_a_finished_run_does_nothing_more(
     assert train_2k2k(["shards", *options]) == 0
     assert "nothing left to do" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before and before
+
+
+def test_a_width_keeps_the_proportion_of_the_preset() -> None:
+    parser = build_parser()
+    for preset, widths in (("paper", (16, 8, 8)), ("lite", (16, 16, 16))):
+        arguments = parser.parse_args(["s", "--preset", preset, "--width", "16"])
+        model = resolve_config(arguments, 512).model
+        assert (model.part_width, model.depth_width, model.refiner_width) == widths
+    with pytest.raises(UserInputError, match="--width: .*2 or more, got 1"):
+        resolve_config(parser.parse_args(["s", "--preset", "paper", "--width", "2"]), 512)
+    arguments = parser.parse_args(["s", "--width", "16"])
+    with pytest.raises(UserInputError, match="--width: expected 8 as in --init, got 16"):
+        resolve_config(arguments, 512, PRESETS["lite"].model)
