@@ -24,11 +24,9 @@ from dataset.detectors.joint_centres import to_joint_centres
 from dataset.detectors.mediapipe_setup import CACHE_VARIABLE, build_bundle, bundle_path
 from dataset.detectors.pifpaf import from_annotation
 from dataset.joints import FILLED_CONFIDENCE, JOINT_COUNT, JOINT_INDEX, is_measured
+from tests.pose_setup import NEEDS_DETECTOR
 
 MAIN_PARTS = ("nose", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-SET_UP = pytest.mark.skipif(
-    not bundle_path().is_file(), reason="the pose detector is not set up (make setup)"
-)
 
 
 def person(**hands: Any) -> dict[str, Any]:
@@ -216,7 +214,7 @@ def test_a_network_of_another_size_is_not_unpacked(tmp_path: Path, size: int) ->
         mediapipe_setup._member(archive, "net", 5)
 
 
-@SET_UP
+@NEEDS_DETECTOR
 def test_a_second_set_up_fetches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mediapipe_setup, "_pip", lambda *arguments: pytest.fail("pip was called"))
     written = bundle_path().stat().st_mtime_ns
@@ -228,7 +226,7 @@ def test_a_second_set_up_fetches_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         }
 
 
-@SET_UP
+@NEEDS_DETECTOR
 def test_a_bundle_that_is_none_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +236,7 @@ def test_a_bundle_that_is_none_is_one_sentence(
         make_detector("mediapipe")
 
 
-@SET_UP
+@NEEDS_DETECTOR
 def test_nobody_is_found_in_an_empty_picture_of_any_size(capfd: pytest.CaptureFixture[str]) -> None:
     with make_detector("mediapipe", most_people=2) as detector:
         for shape in ((1, 1, 3), (2000, 7, 3), (64, 64, 3)):
@@ -248,7 +246,7 @@ def test_nobody_is_found_in_an_empty_picture_of_any_size(capfd: pytest.CaptureFi
     assert "XNNPACK" not in capfd.readouterr().err
 
 
-@SET_UP
+@NEEDS_DETECTOR
 @pytest.mark.skipif(not os.environ.get("TEST_PHOTOS"), reason="TEST_PHOTOS names no folder")
 @pytest.mark.parametrize("picture", ["DSC02780.jpg", "0502_front.png"])
 def test_mediapipe_finds_what_openpose_found(picture: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataset.detectors import DetectorError
-from dataset.detectors.mediapipe_setup import CACHE_VARIABLE, bundle_path
+from dataset.detectors.mediapipe_setup import CACHE_VARIABLE
 from dataset.joint_detection import YAWS_DEG, JointFinder
 from dataset.joints import FILLED_CONFIDENCE, JOINT_INDEX, JOINT_NAMES, MIRRORED_JOINTS
 from dataset.people.writing import write_person as write_demo_person
@@ -20,6 +20,7 @@ from render.context import OffscreenContext
 from render.errors import ScanError
 from render.rasteriser import Rasteriser
 from tests.dataset.people_fixtures import person
+from tests.pose_setup import NEEDS_DETECTOR
 from tests.scenes import write_person
 from tools.bench.joints import joint_errors, summary
 from tools.make_demo_scans import main as make_demo_scans
@@ -27,9 +28,7 @@ from tools.render_dataset import main as render_dataset
 
 SMALL = ["--resolution", "64", "--angles", "0", "10", "10", "--jobs", "1"]
 
-pytestmark = pytest.mark.skipif(
-    not bundle_path().is_file(), reason="the pose detector is not set up (make setup)"
-)
+pytestmark = NEEDS_DETECTOR
 
 
 @pytest.fixture(scope="module")
