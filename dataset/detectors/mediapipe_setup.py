@@ -137,20 +137,20 @@ def _member(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
 
 def _with_metadata(network: bytes, mean: float, deviation: float) -> bytes:
     """Return a TFLite file with what its image input is to be normalised by."""
-    with _native_helper():
-        try:
+    try:
+        with _native_helper():
             from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import (
                 MetadataWriter,
             )
-        except ImportError as error:
-            raise DetectorError(
-                f"mediapipe: expected {PACKAGE} with flatbuffers and matplotlib, found: {error} "
-                f"(pip install --no-deps {PACKAGE})"
-            ) from error
-        writer = MetadataWriter.create(bytearray(network))
-        writer.add_general_info("BlazePose")
-        writer.add_image_input([mean], [deviation])
-        populated, _ = writer.populate()
+    except ImportError as error:
+        raise DetectorError(
+            f"mediapipe: expected {PACKAGE} with absl-py, certifi, flatbuffers and matplotlib, "
+            f"found: {error}"
+        ) from error
+    writer = MetadataWriter.create(bytearray(network))
+    writer.add_general_info("BlazePose")
+    writer.add_image_input([mean], [deviation])
+    populated, _ = writer.populate()
     return bytes(populated)
 
 
