@@ -19,6 +19,7 @@ from dataset.shard_writer import ShardHeader, ShardWriter, ViewRecord
 from dataset.shards import ShardSet
 from dataset.views import View
 from render.camera import Camera, normalised_from_scan, transform_points
+from render.compositing import premultiply
 from render.context import OffscreenContext
 from render.mesh import Mesh
 from render.rasteriser import GBuffer, Rasteriser
@@ -101,7 +102,7 @@ def _record(buffer: GBuffer, view: View) -> ViewRecord:
             f"depth/{name}": side.ray_distance,
             f"normal/{name}": side.normal,
         }
-    pictures["person/front"] = buffer.front.albedo
+    pictures["person/front"] = premultiply(buffer.front.albedo, buffer.coverage)
     return ViewRecord(
         pictures=pictures,
         joints_2d=np.zeros((31, 3)),

@@ -24,18 +24,14 @@ from tools.bench._clock import timed
 from tools.cli import EXIT_OK, new_parser, run_command
 
 if TYPE_CHECKING:
-    import h5py
     from numpy.typing import NDArray
 
-    from dataset.shard_codec import ArraySpec
     from dataset.shards import Box
-
-    Filters = Callable[[ArraySpec], dict[str, Any]]
+    from tools.bench._codecs import Candidate
 
 TARGETS = {"bytes": 1.0, "whole": 4.0, "parts": 5.0}
 """At most this share of PNG's bytes, and at least so many times as fast."""
 
-SHARDS = "as shards are"
 PNG_LEVEL = 6
 
 
@@ -50,23 +46,6 @@ class Sample:
 
     codes: dict[str, NDArray[Any]]
     boxes: list[Box]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A way to keep arrays in HDF5.
-
-    Attributes:
-        label: its name in the table.
-        filters: of an array; None for what shards have.
-        one_element: whether the three numbers of a normal are one element of the array.
-        tile: edge of the chunks, pixels.
-    """
-
-    label: str
-    filters: Filters | None = None
-    one_element: bool = False
-    tile: int = 256
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,56 +100,9 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def candidates() -> list[Candidate]:
-    """Return what is compared, what shards have last."""
-    import hdf5plugin
-
-    from dataset.shard_storage import BLOSC2_ZSTD, BYTE_DIFFERENCE
-
-    def with_shuffle(spec: ArraySpec, **options: Any) -> dict[str, Any]:
-        return {"shuffle": spec.codec != "raw", **options}
-
-    def blosc2(spec: ArraySpec, codec: str, level: int, own_filter: int) -> dict[str, Any]:
-        return dict(hdf5plugin.Blosc2(cname=codec, clevel=level, filters=own_filter))
-
-    def difference(spec: ArraySpec, level: int) -> dict[str, Any]:
-        options = (0, 0, 0, 0, level, BYTE_DIFFERENCE, BLOSC2_ZSTD)
-        return with_shuffle(spec, compression=hdf5plugin.BLOSC2_ID, compression_opts=options)
-
-    def zstd(spec: ArraySpec, level: int) -> dict[str, Any]:
-        return with_shuffle(spec, **hdf5plugin.Zstd(clevel=level))
-
-    shuffle, bits = hdf5plugin.Blosc2.SHUFFLE, hdf5plugin.Blosc2.BITSHUFFLE
-    return [
-        Candidate(
-            label="gzip 4", filters=partial(with_shuffle, compression="gzip", compression_opts=4)
-        ),
-        Candidate(label="lzf", filters=partial(with_shuffle, compression="lzf")),
-        Candidate(label="zstd 3", filters=partial(zstd, level=3)),
-        Candidate(label="zstd 9", filters=partial(zstd, level=9)),
-        *(
-            Candidate(
-                label=f"blosc2 {codec} {level} {name}",
-                filters=partial(blosc2, codec=codec, level=level, own_filter=own),
-            )
-            for codec, level, name, own in (
-                ("lz4", 5, "shuffle", shuffle),
-                ("zstd", 2, "shuffle", shuffle),
-                ("zstd", 5, "shuffle", shuffle),
-                ("zstd", 5, "bitshuffle", bits),
-            )
-        ),
-        Candidate(label="zstd 3, normals apart", filters=partial(zstd, level=3), one_element=True),
-        Candidate(
-            label="blosc2 zstd 3 difference, all",
-            filters=partial(difference, level=3),
-            one_element=True,
-        ),
-        *(Candidate(label=SHARDS, tile=tile) for tile in (64, 128, 512, 256)),
-    ]
-
-
 def _chosen(texts: list[str] | None) -> list[Candidate]:
+    from tools.bench._codecs import candidates
+
     found = [
         each for each in candidates() if texts is None or any(text in each.label for text in texts)
     ]
@@ -212,6 +144,8 @@ def read_samples(root: Path, count: int) -> list[Sample]:
             codes = {name: file[name][0] for name in person_arrays()}
             joints = normalise_joints(file["joints/2d"][0], shards.resolution)
         boxes = part_boxes(fit_parts(joints), Resolution(shards.resolution))
+        if not boxes:
+            raise UserInputError(f"{root}: expected joints of {scan_id}, found none")
         samples.append(Sample(codes=codes, boxes=boxes))
     return samples
 
@@ -309,37 +243,17 @@ def _write(candidate: Candidate, samples: list[Sample], path: Path) -> None:
     import numpy as np
 
     from dataset.shard_writer import tiles_with_content
+    from tools.bench._codecs import create_table
 
     with h5py.File(path, "w") as file:
         for name in samples[0].codes:
-            table = _table(candidate, file, name, samples)
+            table = create_table(candidate, file, name, len(samples), samples[0].codes[name])
             tile = table.chunks[1]
             for view, sample in enumerate(samples):
                 code = sample.codes[name]
                 for row, column in np.argwhere(tiles_with_content(code, tile)) * tile:
                     place = (slice(row, row + tile), slice(column, column + tile))
                     table[(view, *place)] = code[place]
-
-
-def _table(candidate: Candidate, file: h5py.File, name: str, samples: list[Sample]) -> h5py.Dataset:
-    import numpy as np
-
-    from dataset.shard_codec import PICTURES
-    from dataset.shard_storage import filters, stored_dtype
-
-    spec, code = PICTURES[name], samples[0].codes[name]
-    tile = min(candidate.tile, len(code))
-    own = candidate.filters is None or candidate.one_element
-    dtype = stored_dtype(spec) if own else np.dtype(spec.dtype)
-    inner = () if dtype.subdtype else code.shape[2:]
-    return file.create_dataset(
-        name,
-        shape=(len(samples), *code.shape[:2], *inner),
-        dtype=dtype,
-        chunks=(1, tile, tile, *inner),
-        track_times=False,
-        **(candidate.filters or filters)(spec),
-    )
 
 
 def _slices(box: Box) -> tuple[slice, slice]:
