@@ -24,4 +24,4 @@ tar -xzf "$source"/*.tar.gz -C "$source" --strip-components 1
 sed -i 's/-std=c++17/-std=c++20/' "$source/setup.py"
 "${pip[@]}" --no-build-isolation --no-deps "$source"
 cd "$root"
-"$venv/bin/python" -m tools.setup.check_openpifpaf
+"$venv/bin/python" -m tools.check_openpifpaf
