@@ -14,7 +14,7 @@ import trimesh
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from render.camera import CAMERA_DISTANCE, Camera, project, transform_points, unproject
+from render.camera import CAMERA_DISTANCE, Camera, project, transform_points
 
 MINIMUM_THICKNESS = 1e-3
 """Smallest distance between front and back along a ray, normalised units (about 3 mm)."""
@@ -66,7 +66,7 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return labels == sizes.argmax()
 
 
-def _person_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def person_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return (R-1, R-1) bool: the four pixel centres around a grid cell are all person."""
     return mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
 
@@ -106,27 +106,132 @@ def _cell_corners(cells: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[
     return corners, pixels
 
 
-def _outline(cells: NDArray[np.bool_], corners: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the (E, 2) directed edges of the cells' outline, the cells to the left of them.
+def _edges(
+    cells: NDArray[np.bool_], corners: NDArray[np.int64], beyond: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the (E, 2) directed edges from cells to others, the cells to the left of them.
 
     Args:
         cells: (R-1, R-1) bool.
         corners: (C, 4) of `_cell_corners`.
+        beyond: (R+1, R+1) bool, the cells beyond the edges, with a frame of one cell.
     """
-    padded = np.pad(cells, 1)
     neighbours_and_edges = (
-        (padded[1:-1, :-2], (0, 2)),
-        (padded[2:, 1:-1], (2, 3)),
-        (padded[1:-1, 2:], (3, 1)),
-        (padded[:-2, 1:-1], (1, 0)),
+        (beyond[1:-1, :-2], (0, 2)),
+        (beyond[2:, 1:-1], (2, 3)),
+        (beyond[1:-1, 2:], (3, 1)),
+        (beyond[:-2, 1:-1], (1, 0)),
     )
     return np.concatenate(
-        [corners[~neighbour[cells]][:, edge] for neighbour, edge in neighbours_and_edges]
+        [corners[neighbour[cells]][:, edge] for neighbour, edge in neighbours_and_edges]
     )
+
+
+def _walls(edges: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return (2E, 3) faces from the front's (E, 2) edges to the back's, `count` vertices on."""
+    start, end = edges.T
+    return np.concatenate(
+        [
+            np.stack([end, start, start + count], axis=1),
+            np.stack([end, start + count, end + count], axis=1),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class PixelGrid:
+    """The person cells of a mask: squares whose four corners are pixel centres of the person.
+
+    Attributes:
+        cells: (R-1, R-1) bool.
+        corners: (C, 4) int64 vertices of each cell.
+        pixels: (V, 2) int64 row and column of each vertex of the front; those of the back
+            follow in the same order.
+    """
+
+    cells: NDArray[np.bool_]
+    corners: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], *, whole: bool = False) -> PixelGrid:
+        """Return the grid of a (R, R) mask.
+
+        Args:
+            mask: True = person.
+            whole: keep the largest component of the cells alone.
+
+        Raises:
+            ValueError: the mask has no cell.
+        """
+        cells = person_cells(mask)
+        if not cells.any():
+            raise ValueError("mask: expected a person of 2x2 pixels or more, got none")
+        if whole:
+            cells = largest_component(cells)
+        return cls(cells, *_cell_corners(cells))
+
+    def closed_faces(
+        self, part: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the faces of both sides of some cells, and the walls that close them.
+
+        Args:
+            part: (R-1, R-1) bool, some of the cells.
+
+        Returns:
+            (F, 3) faces of both sides; (W, 3) walls along the silhouette; (N, 3) walls
+            towards the other cells.
+        """
+        corners = self.corners[part[self.cells]]
+        top_left, top_right, bottom_left, bottom_right = corners.T
+        front = np.concatenate(
+            [
+                np.stack([top_left, bottom_left, top_right], axis=1),
+                np.stack([top_right, bottom_left, bottom_right], axis=1),
+            ]
+        )
+        count = len(self.pixels)
+        outside = np.pad(~self.cells, 1, constant_values=True)
+        others = np.pad(self.cells & ~part, 1)
+        return (
+            np.concatenate([front, front[:, ::-1] + count]),
+            _walls(_edges(part, corners, outside), count),
+            _walls(_edges(part, corners, others), count),
+        )
+
+    def points(self, maps: DepthMaps, camera: Camera) -> NDArray[np.float64]:
+        """Return the (2V, 3) vertices of front and back, camera frame, normalised units.
+
+        Raises:
+            ValueError: resolutions differ, or depths are not positive and finite in the mask.
+        """
+        if camera.resolution != maps.resolution:
+            raise ValueError(
+                f"camera: expected resolution {maps.resolution}, got {camera.resolution}"
+            )
+        rows, columns = self.pixels[:, 0], self.pixels[:, 1]
+        front, back = (side[rows, columns].astype(np.float64) for side in (maps.front, maps.back))
+        used = np.stack([front, back])
+        if not np.isfinite(used).all() or (used <= 0).any():
+            raise ValueError("front, back: expected positive finite depths inside the mask")
+        # Rays of the person's box alone: those of the whole picture take longer than the rest.
+        box = tuple(slice(int(ends.min()), int(ends.max()) + 1) for ends in (rows, columns))
+        place = rows - box[0].start, columns - box[1].start
+        rays = camera.rays(*box)[place]
+        starts = np.broadcast_to(camera.ray_origins(*box), (*(s.stop - s.start for s in box), 3))[
+            place
+        ]
+        depths = (front, np.maximum(back, front + MINIMUM_THICKNESS))
+        points = np.concatenate([depth[:, None] * rays + starts for depth in depths])
+        return np.asarray(_ORIGIN + maps.point_scale * (points - _ORIGIN))
 
 
 def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
     """Triangulate both pixel grids and join them along the silhouette.
+
+    Where depth jumps inside the silhouette, both sides of the edge are joined by a wall along
+    the rays; `model.carving` opens a gap there.
 
     Args:
         maps: depth maps of one person; where the back is not behind the front by
@@ -141,42 +246,10 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
         ValueError: resolutions differ, depths are not positive and finite inside the mask,
             or the mask has no cell of 2x2 pixels.
     """
-    if camera.resolution != maps.resolution:
-        raise ValueError(f"camera: expected resolution {maps.resolution}, got {camera.resolution}")
-    cells = _person_cells(maps.mask)
-    corners, pixels = _cell_corners(cells)
-    if not len(corners):
-        raise ValueError("mask: expected a person of 2x2 pixels or more, got none")
-    rows, columns = pixels[:, 0], pixels[:, 1]
-    front = maps.front.astype(np.float64)
-    back = np.maximum(maps.back.astype(np.float64), front + MINIMUM_THICKNESS)
-    used = np.stack([front[rows, columns], maps.back[rows, columns].astype(np.float64)])
-    if not np.isfinite(used).all() or (used <= 0).any():
-        raise ValueError("front, back: expected positive finite depths inside the mask")
-    points = [
-        _ORIGIN + maps.point_scale * (unproject(side, camera)[rows, columns] - _ORIGIN)
-        for side in (front, back)
-    ]
-
-    count = len(pixels)
-    top_left, top_right, bottom_left, bottom_right = corners.T
-    front_faces = np.concatenate(
-        [
-            np.stack([top_left, bottom_left, top_right], axis=1),
-            np.stack([top_right, bottom_left, bottom_right], axis=1),
-        ]
-    )
-    back_faces = front_faces[:, ::-1] + count
-    start, end = _outline(cells, corners).T
-    wall = np.concatenate(
-        [
-            np.stack([end, start, start + count], axis=1),
-            np.stack([end, start + count, end + count], axis=1),
-        ]
-    )
+    grid = PixelGrid.of(maps.mask)
     return trimesh.Trimesh(
-        vertices=np.concatenate(points),
-        faces=np.concatenate([front_faces, back_faces, wall]),
+        vertices=grid.points(maps, camera),
+        faces=np.concatenate(grid.closed_faces(grid.cells)),
         process=False,
     )
 

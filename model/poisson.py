@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from model.meshing import DepthMaps, stitch
+from model.carving import stitch_with_gaps
+from model.meshing import DepthMaps
 from render.camera import Camera
 from render.errors import UserInputError
 
@@ -36,10 +37,10 @@ def fit_poisson(maps: DepthMaps, camera: Camera, depth: int) -> trimesh.Trimesh:
             "--mesh poisson: expected the package open3d-cpu, found none; install it with "
             "pip install '2k2k-toolkit[poisson]', or leave --mesh out"
         ) from error
-    stitched = stitch(maps, camera)
+    stitched = stitch_with_gaps(maps, camera)
     cloud = open3d.geometry.PointCloud()
-    cloud.points = open3d.utility.Vector3dVector(np.asarray(stitched.vertices))
-    cloud.normals = open3d.utility.Vector3dVector(np.asarray(stitched.vertex_normals))
+    cloud.points = open3d.utility.Vector3dVector(np.array(stitched.vertices))
+    cloud.normals = open3d.utility.Vector3dVector(np.array(stitched.vertex_normals))
     fitted, _ = open3d.geometry.TriangleMesh.create_from_point_cloud_poisson(cloud, depth=depth)
     return trimesh.Trimesh(
         vertices=np.asarray(fitted.vertices), faces=np.asarray(fitted.triangles), process=False

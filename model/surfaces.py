@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import igl
 import numpy as np
 import trimesh
 
-from model.meshing import DepthMaps, stitch
+from model.carving import largest_part, stitch_with_gaps
+from model.meshing import DepthMaps
 from render.camera import Camera
 
 SurfaceMethod = Literal["stitch", "poisson"]
@@ -25,8 +27,8 @@ class SurfaceConfig:
     """How maps become a surface.
 
     Attributes:
-        method: "stitch" joins the two pixel grids; "poisson" fits a smooth surface to their
-            points and normals (needs the extra `poisson`).
+        method: "stitch" joins the two pixel grids and opens gaps behind depth edges; "poisson" fits
+            a smooth surface to the points and normals of that (needs the extra `poisson`).
         poisson_depth: the octree of "poisson" has 2^depth cells along a side.
         max_faces: faces are merged until at most so many are left; None keeps all.
     """
@@ -65,34 +67,21 @@ def reconstruct_surface(
     if config.method == "poisson":
         from model.poisson import fit_poisson
 
-        surface = fit_poisson(maps, camera, config.poisson_depth)
+        surface = largest_part(fit_poisson(maps, camera, config.poisson_depth))
     else:
-        surface = stitch(maps, camera)
-    surface = largest_part(surface)
+        surface = stitch_with_gaps(maps, camera)
     if config.max_faces is not None and len(surface.faces) > config.max_faces:
         surface = decimated(surface, config.max_faces)
     return surface
 
 
-def largest_part(surface: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Return the component with the most faces, without unused vertices."""
-    labels = trimesh.graph.connected_component_labels(
-        surface.face_adjacency, node_count=len(surface.faces)
-    )
-    kept = np.asarray(surface.faces)[labels == np.bincount(labels).argmax()]
-    used, faces = np.unique(kept, return_inverse=True)
-    return trimesh.Trimesh(
-        vertices=np.asarray(surface.vertices)[used], faces=faces.reshape(-1, 3), process=False
-    )
-
-
 def decimated(surface: trimesh.Trimesh, max_faces: int) -> trimesh.Trimesh:
-    """Return a closed surface with edges collapsed until at most `max_faces` faces are left."""
-    import fast_simplification
+    """Return a closed surface with edges collapsed until at most `max_faces` faces are left.
 
-    points, faces = fast_simplification.simplify(
-        np.asarray(surface.vertices),
-        np.asarray(surface.faces, dtype=np.int64),
-        target_count=max_faces,
+    The order is that of quadric errors (Garland and Heckbert 1997); collapses that would
+    break the closed surface are left out.
+    """
+    vertices, faces, _, _ = igl.qslim(
+        np.asarray(surface.vertices), np.asarray(surface.faces, dtype=np.int64), max_faces
     )
-    return trimesh.Trimesh(vertices=points, faces=faces, process=False)
+    return trimesh.Trimesh(vertices=vertices, faces=faces, process=False)

@@ -104,21 +104,37 @@ def fill_smoothly(image: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> NDArra
         (H, W, 3) uint8; the other pixels are as they were. Black where all are hidden.
     """
     seen = (~hidden).astype(np.float32)
-    filled = _pull_push(image * seen[..., None], seen)
+    filled = pull_push(image * seen[..., None], seen)
     return np.where(hidden[..., None], np.rint(filled), image).astype(np.uint8)
 
 
-def _pull_push(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return means (sums over weights), with those of halved images where the weight is 0."""
+def pull_push(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return means (sums over weights), with those of halved images where the weight is 0.
+
+    Args:
+        sums: (H, W, C) float32, values times weights.
+        weights: (H, W) float32, at least 0.
+
+    Returns:
+        (H, W, C) float32; 0 where all weights are 0.
+    """
     divisor = np.where(weights > 0.0, weights, np.float32(1.0))[..., None]
     means = np.asarray(sums / divisor, dtype=np.float32)
     height, width = weights.shape
     if weights.all() or min(height, width) < 2:
         return means
     half = (width // 2, height // 2)
-    coarse = _pull_push(
-        np.asarray(cv2.resize(sums, half, interpolation=cv2.INTER_AREA), dtype=np.float32),
-        np.asarray(cv2.resize(weights, half, interpolation=cv2.INTER_AREA), dtype=np.float32),
+    coarse = pull_push(
+        _resized(sums, half, cv2.INTER_AREA),
+        _resized(weights[..., None], half, cv2.INTER_AREA)[..., 0],
     )
-    enlarged = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    enlarged = _resized(coarse, (width, height), cv2.INTER_LINEAR)
     return np.where(weights[..., None] > 0.0, means, enlarged).astype(np.float32)
+
+
+def _resized(
+    values: NDArray[np.float32], size: tuple[int, int], method: int
+) -> NDArray[np.float32]:
+    """Return (H', W', C) of (H, W, C); OpenCV drops the axis of a single channel."""
+    resized = np.asarray(cv2.resize(values, size, interpolation=method), dtype=np.float32)
+    return resized.reshape(size[1], size[0], values.shape[2])

@@ -9,19 +9,7 @@ import pytest
 
 from model.meshing import DepthMaps, largest_component, mesh_in_scan_frame, stitch
 from render.camera import Camera, camera_from_normalised, normalised_from_scan, transform_points
-
-
-def sphere_maps(radius: float, resolution: int) -> DepthMaps:
-    """Depth of both sides of a sphere around the origin, by intersecting each ray."""
-    rays = Camera(resolution).rays()
-    # |r q - c|^2 = radius^2 with the centre c = (0, 0, -1): r^2 + 2 r q_z + 1 - radius^2 = 0.
-    half = -rays[..., 2]
-    inside = half**2 - 1 + radius**2
-    mask = inside > 0
-    root = np.sqrt(np.maximum(inside, 0))
-    front = np.where(mask, half - root, 0).astype(np.float32)
-    back = np.where(mask, half + root, 0).astype(np.float32)
-    return DepthMaps(front, back, mask)
+from tests.model.sphere_maps import sphere_maps
 
 
 def test_a_sphere_comes_back_closed_with_its_volume_and_outward_faces() -> None:
