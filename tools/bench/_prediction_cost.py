@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.bench._clock import Clock, Seconds, median
+from tools.bench._clock import Clock, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class PredictionSpec:
         resolution: R.
         widths: channels of the part, depth and refiner networks at their finest level.
         precision: of the toolkit's convolutions.
-        repeats: runs that count, after one that does not.
+        repeats: runs.
     """
 
     way: Way
@@ -48,16 +48,19 @@ class PredictionCost:
     """What a prediction costs.
 
     Attributes:
-        seconds: of the networks, median of the repeats.
-        first: of the first run, which is not counted.
+        runs: seconds of the networks, run by run.
         peak_bytes: largest resident memory less that before the networks were made.
         answers: (C, N) float32, depth, mask logit and normals at the N pixels of the outline.
     """
 
-    seconds: Seconds
-    first: Seconds
+    runs: tuple[Seconds, ...]
     peak_bytes: int
     answers: NDArray[np.float32]
+
+    @property
+    def seconds(self) -> Seconds:
+        """The fastest run's: other work on the machine makes runs slower and never faster."""
+        return min(self.runs, key=lambda run: run.wall)
 
 
 def measure(spec: PredictionSpec) -> PredictionCost:
@@ -83,14 +86,13 @@ def _measure_here(spec: PredictionSpec) -> PredictionCost:
     predict = _ready(spec, outline)
     clock = Clock()
     laps = []
-    for _ in range(spec.repeats + 1):
+    for _ in range(spec.repeats):
         clock.lap()
         full = predict(pixels, transforms)
         laps.append(clock.lap())
     maps = torch.cat([full.depth, full.mask_logit, full.normal], dim=1)
     return PredictionCost(
-        seconds=median(laps[1:]),
-        first=laps[0],
+        runs=tuple(laps),
         peak_bytes=peak_resident_bytes() - before,
         answers=maps[0][:, torch.from_numpy(outline)].numpy(),
     )
