@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,8 +22,6 @@ from render.lights import draw_rig, shade
 from render.mesh import transformed
 from render.rasteriser import Rasteriser
 from render.upload import MeshHandle
-
-LOGGER = logging.getLogger(__name__)
 
 RESOLUTION = 512
 """The networks see 256 pixels of a person."""

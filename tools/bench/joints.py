@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dataset.detectors import DetectorName
+
 MAIN_PARTS = ("nose", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(build_parser(), _run, argv)
 
 
-def joint_errors(scans: Path, pose: str, count: int) -> Errors:
+def joint_errors(scans: Path, pose: DetectorName, count: int) -> Errors:
     """Detect the joints of the first scans of a folder and compare them with their sidecars."""
     import numpy as np
     from tqdm import tqdm
@@ -74,7 +76,7 @@ def joint_errors(scans: Path, pose: str, count: int) -> Errors:
 
     distances, filled, swapped, reported, seconds = [], [], [], [], []
     with OffscreenContext() as context, Rasteriser(context) as rasteriser:
-        with make_detector("openpifpaf" if pose == "openpifpaf" else "mediapipe") as detector:
+        with make_detector(pose) as detector:
             for scan in tqdm(find_scans(scans, joints="sidecar")[:count], unit="person"):
                 person = load_scan(scan)
                 if person.joints is None:
