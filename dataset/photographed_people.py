@@ -1,8 +1,9 @@
-"""Which people of a photograph can be digitised: whole, apart from each other, in this picture."""
+"""The people of a photograph: found once each, chosen, with the outline that is theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,32 +11,90 @@ from numpy.typing import NDArray
 
 from dataset.detectors import Detection
 from dataset.framing import silhouette_of_joints
-from dataset.joints import JOINT_INDEX
-from render.errors import UserInputError
+from dataset.joints import JOINT_COUNT
+from dataset.person_checks import (
+    LEAST_INSIDE,
+    PersonError,
+    check_apart,
+    check_joints,
+    check_whole,
+    share_on,
+)
+from dataset.photographs import Photograph
 
-MOST_OVERLAP = 0.25
-"""Share of the smaller of two silhouettes behind or before the other: more is one tangle."""
+OPAQUE = 127
+"""Pixels of a mask or alpha channel above this are the person."""
 
-LEAST_INSIDE = 0.5
-"""Share of joints that lie in a picture, or on an outline, that they belong to."""
+_OUTLINE_LEVEL = 0.5
 
 _SAME_PERSON = 0.05
 """Mean distance of joints, as a share of the picture's box, below which two are one person."""
 
-_CONTINUED: tuple[tuple[str, str, str, float], ...] = (
-    ("wrist", "shoulder", "elbow", 0.8),
-    ("knee", "shoulder", "hip", 0.85),
-    ("ankle", "hip", "knee", 1.0),
-    ("big_toe", "hip", "ankle", 0.12),
-)
-"""Missing joint, two joints before it, and how much further on it lies than they are apart."""
 
-_HEAD_ON_TORSO = 0.5
-_HIPS_UNDER_SHOULDERS = 1.4
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody in a photograph, to be digitised.
+
+    Attributes:
+        joints: (31, 3) pixels of the photograph and confidence.
+        outline: (H, W) bool where the person is, or None where nothing says so.
+        outline_is_exact: the outline was given (alpha, mask) and not guessed by a detector.
+        detection_seconds: what finding the people of the photograph took.
+    """
+
+    joints: NDArray[np.floating]
+    outline: NDArray[np.bool_] | None = None
+    outline_is_exact: bool = False
+    detection_seconds: float = 0.0
 
 
-class PersonError(UserInputError):
-    """A photograph shows no person that can be digitised."""
+def choose_person(
+    photograph: Photograph,
+    found: Sequence[Detection],
+    mask: NDArray[np.uint8] | NDArray[np.bool_] | None = None,
+    *,
+    number: int | None = None,
+    allow_cut_off: bool = False,
+    name: str = "image",
+) -> Person:
+    """Return somebody of a photograph, ready to be digitised.
+
+    Args:
+        photograph: where they are.
+        found: everybody, the largest first.
+        mask: (H, W) bool, or uint8 above 127, where the person is; it goes before the alpha
+            channel, and that before what a detector says.
+        number: whom, out of several of whom the mask shows all; None for the first who is on the
+            mask, which is then all theirs.
+        allow_cut_off: take somebody of whom the photograph does not show all.
+        name: of the photograph, for messages.
+
+    Raises:
+        PersonError: there is nobody, or they are cut off or tangled with another, or their joints
+            are of another picture.
+        ValueError: the mask is of another size.
+    """
+    if not found:
+        raise PersonError(f"{name}: expected a person, found none")
+    shape = (photograph.pixels.shape[0], photograph.pixels.shape[1])
+    outline = _given_outline(photograph, mask)
+    if number is None:
+        number = 0 if outline is None else _first_on(outline, found)
+        others = [] if mask is not None else list(found)
+    else:
+        others = list(found)
+    person = found[number]
+    check_joints(name, person.joints, shape, outline)
+    if not allow_cut_off:
+        check_whole(name, person.joints, shape)
+    if mask is None:
+        check_apart(name, person, found, shape)
+    if outline is None:
+        seen = None if person.mask is None else person.mask > _OUTLINE_LEVEL
+        return Person(joints=person.joints, outline=seen)
+    if others:
+        outline = shares_of_outline(outline, [each.joints for each in others])[number]
+    return Person(joints=person.joints, outline=outline, outline_is_exact=True)
 
 
 def distinct_people(people: Sequence[Detection]) -> list[Detection]:
@@ -47,126 +106,6 @@ def distinct_people(people: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
-def check_people(
-    name: str, people: Sequence[Detection], chosen: Sequence[Detection], shape: tuple[int, int]
-) -> None:
-    """See that the chosen people do not overlap with anybody.
-
-    Args:
-        name: of the photograph, for messages.
-        people: all that were found.
-        chosen: those of them that are digitised.
-        shape: (H, W) of the photograph.
-
-    Raises:
-        PersonError: they do.
-    """
-    silhouettes = {id(person): silhouette_of_joints(person.joints, shape) for person in people}
-    for person in chosen:
-        for other in people:
-            if other is person:
-                continue
-            one, two = silhouettes[id(person)], silhouettes[id(other)]
-            shared = (one & two).sum() / max(1, min(one.sum(), two.sum()))
-            if shared > MOST_OVERLAP:
-                raise PersonError(
-                    f"{name}: expected people apart from each other, found two who overlap by "
-                    f"{shared:.0%} (--mask FILE says which pixels are the person)"
-                )
-
-
-def check_joints(
-    name: str,
-    joints: NDArray[np.floating],
-    shape: tuple[int, int],
-    outline: NDArray[np.bool_] | None = None,
-) -> None:
-    """See that joints belong to a photograph.
-
-    Args:
-        name: of what gave them, for messages.
-        joints: (31, 3) pixels and confidence.
-        shape: (H, W) of the photograph.
-        outline: (H, W) bool where the person is, if known.
-
-    Raises:
-        PersonError: there are none, they coincide, or most lie outside of the picture or of
-            the outline.
-    """
-    known = joints[joints[:, 2] > 0.0, :2]
-    if len(known) < 2:
-        raise PersonError(f"{name}: expected joints of a person, found {len(known)}")
-    if np.ptp(known, axis=0).max() < 0.01 * max(shape):
-        raise PersonError(f"{name}: expected joints apart from each other, found all at one point")
-    height, width = shape
-    inside = ((known >= 0.0) & (known < [width, height])).all(axis=1)
-    if inside.mean() < LEAST_INSIDE:
-        raise PersonError(
-            f"{name}: expected joints of this picture of {width} x {height} pixels, found "
-            f"{inside.sum()} of {len(known)} inside of it: they are of another picture"
-        )
-    if outline is not None:
-        rows, columns = known[inside].astype(int)[:, ::-1].T
-        # Joints at fingers and toes are a few pixels off.
-        size = 2 * round(0.02 * max(shape)) + 1
-        near = cv2.dilate(outline.astype(np.uint8), np.ones((size, size), np.uint8)) > 0
-        share = near[rows, columns].mean()
-        if share < LEAST_INSIDE:
-            raise PersonError(
-                f"{name}: expected joints on the outline of the person, found {share:.0%} of them "
-                "there: one of the two is of another picture"
-            )
-
-
-def cut_off_sides(joints: NDArray[np.floating], shape: tuple[int, int]) -> tuple[str, ...]:
-    """Return at which sides of a photograph a person is cut off, if at any.
-
-    A person is cut off where a joint lies beyond the picture, or where one is missing and would
-    lie beyond it if its limb were as long as limbs are.
-
-    Args:
-        joints: (31, 3) pixels and confidence; confidence 0 = missing.
-        shape: (H, W) of the photograph.
-
-    Returns:
-        Some of "left", "right", "top", "bottom".
-    """
-    points = {
-        name: np.asarray(joints[row, :2], dtype=np.float64)
-        for name, row in JOINT_INDEX.items()
-        if joints[row, 2] > 0.0
-    }
-    ends = list(points.values())
-    for side in ("left", "right"):
-        for missing, start, through, further in _CONTINUED:
-            a, b = points.get(f"{side}_{start}"), points.get(f"{side}_{through}")
-            if f"{side}_{missing}" not in points and a is not None and b is not None:
-                ends.append(b + further * (b - a))
-    ends += _ends_of_torso(points)
-    if not ends:
-        return ()
-    (left, top), (right, bottom) = np.min(ends, axis=0), np.max(ends, axis=0)
-    height, width = shape
-    beyond = {"left": left < 0, "right": right > width, "top": top < 0, "bottom": bottom > height}
-    return tuple(side for side, is_beyond in beyond.items() if is_beyond)
-
-
-def _ends_of_torso(points: dict[str, NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Return where head and hips have to be if they are missing and the shoulders are not."""
-    if not {"left_shoulder", "right_shoulder"} <= points.keys():
-        return []
-    left, right = points["left_shoulder"], points["right_shoulder"]
-    shoulders = (left + right) / 2.0
-    hips = [points[name] for name in ("left_hip", "right_hip") if name in points]
-    if not hips:
-        down = np.array([0.0, _HIPS_UNDER_SHOULDERS * np.linalg.norm(left - right)])
-        return [shoulders + down]
-    head = {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
-    if not head & points.keys():
-        return [shoulders + _HEAD_ON_TORSO * (shoulders - np.mean(hips, axis=0))]
-    return []
-
-
 def _is_same(one: Detection, two: Detection) -> bool:
     both = (one.joints[:, 2] > 0.0) & (two.joints[:, 2] > 0.0)
     if not both.any():
@@ -174,6 +113,36 @@ def _is_same(one: Detection, two: Detection) -> bool:
     apart = np.linalg.norm(one.joints[both, :2] - two.joints[both, :2], axis=1).mean()
     left, top, right, bottom = two.box
     return bool(apart < _SAME_PERSON * max(right - left, bottom - top))
+
+
+def detection_of_joints(joints: NDArray[np.floating]) -> Detection:
+    """Return (31, 3) joints, pixels and confidence, as if a detector had found them.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if joints.shape != (JOINT_COUNT, 3):
+        raise ValueError(f"joints: expected ({JOINT_COUNT}, 3), got {joints.shape}")
+    known = joints[joints[:, 2] > 0.0, :2]
+    box = np.concatenate([known.min(0), known.max(0)]) if len(known) else np.zeros(4)
+    return Detection(joints=joints.astype(np.float32), box=box.astype(np.float32), score=1.0)
+
+
+def with_masks(people: Sequence[Detection], detected: Sequence[Detection]) -> list[Detection]:
+    """Return people with the masks of those detected people that stand nearest to them."""
+
+    def middle(person: Detection) -> NDArray[np.floating]:
+        return (person.box[:2] + person.box[2:]) / 2.0
+
+    result = []
+    for person in people:
+        nearest = min(
+            detected,
+            key=lambda each: float(np.linalg.norm(middle(each) - middle(person))),
+            default=None,
+        )
+        result.append(replace(person, mask=None if nearest is None else nearest.mask))
+    return result
 
 
 def shares_of_outline(
@@ -196,3 +165,20 @@ def shares_of_outline(
         distances.append(cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3))
     nearest = np.argmin(distances, axis=0)
     return [outline & (nearest == number) for number in range(len(people))]
+
+
+def _first_on(outline: NDArray[np.bool_], found: Sequence[Detection]) -> int:
+    """Return the number of the first person most of whose joints are on an outline, else 0."""
+    on = [share_on(outline, each.joints) >= LEAST_INSIDE for each in found]
+    return on.index(True) if True in on else 0
+
+
+def _given_outline(
+    photograph: Photograph, mask: NDArray[np.uint8] | NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    shape = photograph.pixels.shape[:2]
+    if mask is not None:
+        if mask.shape != shape:
+            raise ValueError(f"mask: expected {shape}, got {mask.shape}")
+        return mask > OPAQUE if mask.dtype == np.uint8 else np.asarray(mask, dtype=bool)
+    return None if photograph.alpha is None else photograph.alpha > OPAQUE

@@ -29,6 +29,10 @@ FEWEST_PIXELS = 32
 """Width and height below which no person can be made out."""
 
 
+TRANSPARENT_GREY = 128
+"""What is seen through transparent pixels."""
+
+
 class PhotographError(UserInputError):
     """A file is no photograph that can be used."""
 
@@ -44,6 +48,14 @@ class Photograph:
 
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
+
+    def opaque(self) -> NDArray[np.uint8]:
+        """Return the pixels before `TRANSPARENT_GREY`, since hidden colours mean nothing."""
+        if self.alpha is None:
+            return self.pixels
+        share = self.alpha[..., None].astype(np.float32) / 255.0
+        mixed = self.pixels * share + TRANSPARENT_GREY * (1.0 - share)
+        return np.round(mixed).astype(np.uint8)
 
 
 def read_photograph(path: Path) -> Photograph:

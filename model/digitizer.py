@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,20 +21,19 @@ from scipy import ndimage
 
 from dataset.detectors import Detection, Detector, DetectorName, make_detector
 from dataset.framing import Framing, frame_person, silhouette_of_joints
-from dataset.joints import JOINT_COUNT
+from dataset.person_checks import PersonError
 from dataset.photographed_people import (
-    PersonError,
-    check_joints,
-    check_people,
-    cut_off_sides,
+    Person,
+    choose_person,
+    detection_of_joints,
     distinct_people,
-    shares_of_outline,
+    with_masks,
 )
 from dataset.photographs import Photograph, read_photograph
 from model.checkpoint import LoadedModel, find_checkpoint, load_checkpoint
 from model.colouring import ColourConfig, colour_mesh
 from model.mesh_files import scaled_to_height
-from model.meshing import largest_component
+from model.precision import InferencePrecision
 from model.predict import Prediction, Predictor
 from model.surfaces import SurfaceConfig, reconstruct_surface
 from render.camera import CAMERA_DISTANCE, Camera
@@ -44,13 +42,6 @@ from render.mesh import Mesh, transformed
 MOST_PEOPLE = 8
 """How many people of a photograph are looked for."""
 
-TRANSPARENT_GREY = 128
-"""What is seen through transparent pixels, whose own colours mean nothing."""
-
-OPAQUE = 127
-"""Pixels of a mask or alpha channel above this are the person."""
-
-_OUTLINE_LEVEL = 0.5
 _OUTLINE_SLACK = 0.02
 """How much further out than a detector's outline the person may reach, share of the frame."""
 
@@ -66,6 +57,7 @@ class DigitizeConfig:
             them in normalised units (`render.camera`), centred on the body.
         allow_cut_off: digitise people of whom the photograph does not show all.
         detector: who finds people and joints where they are not given.
+        precision: of the networks, as in `Predictor`.
     """
 
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
@@ -73,6 +65,7 @@ class DigitizeConfig:
     height_cm: float | None = None
     allow_cut_off: bool = False
     detector: DetectorName = "mediapipe"
+    precision: InferencePrecision = "auto"
 
     def __post_init__(self) -> None:
         if self.height_cm is not None and not 0.0 < self.height_cm < 1000.0:
@@ -94,23 +87,6 @@ class Seconds:
     prediction: float
     preparation: float
     meshing: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """Somebody in a photograph, to be digitised.
-
-    Attributes:
-        joints: (31, 3) pixels of the photograph and confidence.
-        outline: (H, W) bool where the person is, or None where nothing says so.
-        outline_is_exact: the outline was given (alpha, mask) and not guessed by a detector.
-        detection_seconds: what finding the people of the photograph took.
-    """
-
-    joints: NDArray[np.floating]
-    outline: NDArray[np.bool_] | None = None
-    outline_is_exact: bool = False
-    detection_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +140,7 @@ class Digitizer:
             checkpoint = load_checkpoint(find_checkpoint(checkpoint, "checkpoint"))
         self._config = config or DigitizeConfig()
         self._rules = checkpoint.config.model.rules
-        self._predictor = Predictor(checkpoint, device)
+        self._predictor = Predictor(checkpoint, device, precision=self._config.precision)
         self._given_detector = detector
         self._own_detector: Detector | None = None
 
@@ -192,8 +168,8 @@ class Digitizer:
             image: file, decoded photograph, or (H, W, 3) uint8 sRGB.
             joints: (31, 3) pixels of the photograph and confidence, in the order of
                 `dataset.joints`; None lets the detector find them.
-            mask: (H, W) bool, or uint8 above 127 where the person is. It goes before the photograph's alpha
-                channel, and that before what a detector says.
+            mask: (H, W) bool, or uint8 above 127 where the person is. It goes before the
+                photograph's alpha channel, and that before what a detector says.
 
         Raises:
             PhotographError: the photograph cannot be used.
@@ -209,7 +185,7 @@ class Digitizer:
             masks = self.detect(photograph) if self.needs_outline and not has_outline else []
             found = with_masks([detection_of_joints(joints)], masks)
         seconds = time.perf_counter() - started
-        (person,) = self.people(photograph, found, mask)
+        person = choose_person(photograph, found, mask, allow_cut_off=self._config.allow_cut_off)
         return self.reconstruct(photograph, replace(person, detection_seconds=seconds))
 
     def detect(self, photograph: Photograph) -> list[Detection]:
@@ -221,57 +197,12 @@ class Digitizer:
         detector = self._given_detector or self._own_detector
         if detector is None:
             detector = self._own_detector = make_detector(self._config.detector, MOST_PEOPLE)
-        return distinct_people(detector.detect(behind_transparency(photograph)))
+        return distinct_people(detector.detect(photograph.opaque()))
 
-    def people(
-        self,
-        photograph: Photograph,
-        found: Sequence[Detection],
-        mask: NDArray[np.uint8] | NDArray[np.bool_] | None = None,
-        *,
-        everyone: bool = False,
-        name: str = "image",
-    ) -> list[Person]:
-        """Return the first of the people found in a photograph, or all, ready to be digitised.
-
-        Args:
-            photograph: where they are.
-            found: of `detect` or of a keypoint file, the largest first.
-            mask: as in `digitize`.
-            everyone: all of them.
-            name: of the photograph, for messages.
-
-        Raises:
-            PersonError: there is nobody, or somebody is cut off or tangled with another, or the
-                joints are of another picture.
-        """
-        if not found:
-            raise PersonError(f"{name}: expected a person, found none")
-        shape = (photograph.pixels.shape[0], photograph.pixels.shape[1])
-        given = _given_outline(photograph, mask)
-        chosen = list(found) if everyone else list(found[:1])
-        for person in chosen:
-            check_joints(name, person.joints, shape, given)
-            if not self._config.allow_cut_off and (sides := cut_off_sides(person.joints, shape)):
-                raise PersonError(
-                    f"{name}: expected a whole person, found one who is cut off at the "
-                    f"{' and '.join(sides)} (--allow-cut-off digitises what is there)"
-                )
-        if mask is None:
-            check_people(name, found, chosen, shape)
-        if given is not None:
-            parts = shares_of_outline(given, [person.joints for person in chosen])
-            return [
-                Person(joints=person.joints, outline=part, outline_is_exact=True)
-                for person, part in zip(chosen, parts, strict=True)
-            ]
-        return [
-            Person(
-                joints=person.joints,
-                outline=None if person.mask is None else person.mask > _OUTLINE_LEVEL,
-            )
-            for person in chosen
-        ]
+    @property
+    def config(self) -> DigitizeConfig:
+        """How photographs are digitised."""
+        return self._config
 
     @property
     def needs_outline(self) -> bool:
@@ -285,7 +216,7 @@ class Digitizer:
 
         Args:
             photograph: where the person is.
-            person: of `people`.
+            person: of `choose_person`.
             name: of the photograph, for messages.
 
         Raises:
@@ -301,7 +232,7 @@ class Digitizer:
         outline = None
         if person.outline is not None:
             outline = framing.cut(person.outline.astype(np.uint8) * 255, fill=0) > 0
-        pixels = behind_transparency(photograph)
+        pixels = photograph.opaque()
         image = framing.cut(pixels)
         if self.needs_outline:
             if outline is None:
@@ -311,10 +242,9 @@ class Digitizer:
                 )
             image = image * outline[..., None].astype(np.uint8)
         joints = framing.joints(person.joints)
-        prediction = self._predictor.predict(image, joints)
-        if outline is not None:
-            slack = 0 if person.outline_is_exact else max(1, round(_OUTLINE_SLACK * resolution))
-            prediction = within(prediction, grown(outline, slack))
+        slack = 0 if person.outline_is_exact else max(1, round(_OUTLINE_SLACK * resolution))
+        allowed = None if outline is None else grown(outline, slack)
+        prediction = self._predictor.predict(image, joints, outline=allowed)
         if not _has_cells(prediction.maps.mask):
             raise PersonError(f"{name}: expected the networks to see a person, found an empty mask")
         predicted = time.perf_counter()
@@ -369,74 +299,8 @@ def as_photograph(image: Path | Photograph | NDArray[np.uint8]) -> Photograph:
     return Photograph(image)
 
 
-def within(prediction: Prediction, allowed: NDArray[np.bool_]) -> Prediction:
-    """Return a prediction with nothing outside of an outline.
-
-    Args:
-        prediction: of R x R pixels.
-        allowed: (R, R) bool.
-    """
-    maps = prediction.maps
-    mask = largest_component(maps.mask & allowed)
-    return replace(
-        prediction,
-        maps=replace(maps, front=maps.front * mask, back=maps.back * mask, mask=mask),
-        normal_front=prediction.normal_front * mask[..., None],
-        normal_back=prediction.normal_back * mask[..., None],
-    )
-
-
 def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """Return a mask that reaches further by some pixels on every side."""
     if pixels == 0:
         return mask
     return np.asarray(ndimage.distance_transform_edt(~mask) <= pixels)
-
-
-def _given_outline(
-    photograph: Photograph, mask: NDArray[np.uint8] | NDArray[np.bool_] | None
-) -> NDArray[np.bool_] | None:
-    shape = photograph.pixels.shape[:2]
-    if mask is not None:
-        if mask.shape != shape:
-            raise ValueError(f"mask: expected {shape}, got {mask.shape}")
-        return mask > OPAQUE if mask.dtype == np.uint8 else np.asarray(mask, dtype=bool)
-    return None if photograph.alpha is None else photograph.alpha > OPAQUE
-
-
-def behind_transparency(photograph: Photograph) -> NDArray[np.uint8]:
-    """Return the pixels with `TRANSPARENT_GREY` behind where they are transparent."""
-    if photograph.alpha is None:
-        return photograph.pixels
-    share = photograph.alpha[..., None].astype(np.float32) / 255.0
-    return np.round(photograph.pixels * share + TRANSPARENT_GREY * (1.0 - share)).astype(np.uint8)
-
-
-def detection_of_joints(joints: NDArray[np.floating]) -> Detection:
-    """Return (31, 3) joints, pixels and confidence, as if a detector had found them.
-
-    Raises:
-        ValueError: another shape.
-    """
-    if joints.shape != (JOINT_COUNT, 3):
-        raise ValueError(f"joints: expected ({JOINT_COUNT}, 3), got {joints.shape}")
-    known = joints[joints[:, 2] > 0.0, :2]
-    box = np.concatenate([known.min(0), known.max(0)]) if len(known) else np.zeros(4)
-    return Detection(joints=joints.astype(np.float32), box=box.astype(np.float32), score=1.0)
-
-
-def with_masks(people: Sequence[Detection], detected: Sequence[Detection]) -> list[Detection]:
-    """Return people with the masks of those detected people that stand nearest to them."""
-
-    def middle(person: Detection) -> NDArray[np.floating]:
-        return (person.box[:2] + person.box[2:]) / 2.0
-
-    result = []
-    for person in people:
-        nearest = min(
-            detected,
-            key=lambda each: float(np.linalg.norm(middle(each) - middle(person))),
-            default=None,
-        )
-        result.append(replace(person, mask=None if nearest is None else nearest.mask))
-    return result

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from render.errors import UserInputError
+from render.errors import OutputError, UserInputError
 from tools.cli import (
     EXIT_OK,
     EXIT_SOME_FAILED,
@@ -19,7 +20,7 @@ from tools.cli import (
 from tools.eval_2k2k import LATEST_RUN, choose_device
 
 if TYPE_CHECKING:
-    from model.digitizer import DigitizeConfig
+    from model.digitizer import DigitizeConfig, Digitizer
 
 SHIPPED = Path("data") / "digitize.ckpt"
 """The checkpoint that comes with the toolkit, in the folder of `model`."""
@@ -60,6 +61,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_person_flags(parser)
     _add_mesh_flags(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "32", "bf16", "16"),
+        default="auto",
+        help="of the networks; auto: bf16 where the device has instructions for it, else float32",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
     return parser
@@ -234,64 +241,41 @@ def digitize_config(arguments: argparse.Namespace) -> DigitizeConfig:
         height_cm=arguments.height_cm,
         allow_cut_off=arguments.allow_cut_off,
         detector="openpifpaf" if arguments.pose == "openpifpaf" else "mediapipe",
+        precision=arguments.precision,
     )
 
 
 def _digitize(arguments: argparse.Namespace, jobs: list[Job], checkpoint: Path) -> int:
-    import time
-
     started = time.perf_counter()
     from tqdm import tqdm
 
-    from dataset.photographs import is_video
     from model.checkpoint import find_checkpoint, load_checkpoint
     from model.digitizer import Digitizer
-    from tools.digitize_photograph import PhotographJob, digitize_photograph
-    from tools.digitize_video import VideoJob, digitize_video
 
     file = find_checkpoint(checkpoint, "--checkpoint")
     loaded = load_checkpoint(file)
     device = choose_device(arguments.device)
     make_output_folder(arguments.out)
+    model = loaded.config.model
     facts = {
         "toolkit": toolkit_version(),
         "checkpoint": str(file),
-        "convention": loaded.config.model.convention,
+        "convention": model.convention,
         "device": device,
+        "precision": arguments.precision,
         "pose": "keypoints" if arguments.keypoints else arguments.pose,
     }
     failures: list[str] = []
     with Digitizer(loaded, digitize_config(arguments), device) as digitizer:
         print(
-            f"model: {file}, {loaded.config.model.convention}, {loaded.config.model.resolution} "
-            f"pixels; loading {time.perf_counter() - started:.1f} s"
+            f"model: {file}, {model.convention}, {model.resolution} pixels; loading "
+            f"{time.perf_counter() - started:.1f} s"
         )
         for job in tqdm(jobs, desc="digitising", unit="file", disable=len(jobs) < 2):
             try:
-                if is_video(job.path):
-                    video = VideoJob(
-                        path=job.path,
-                        out=arguments.out,
-                        name=job.name,
-                        suffix=arguments.format,
-                        every=arguments.every,
-                        smooth_seconds=arguments.smooth,
-                        facts=facts,
-                    )
-                    failures += digitize_video(digitizer, video)
-                else:
-                    photograph = PhotographJob(
-                        path=job.path,
-                        out=arguments.out,
-                        name=job.name,
-                        suffix=arguments.format,
-                        keypoints=_keypoints(arguments, job.path),
-                        mask=arguments.mask,
-                        everyone=arguments.all,
-                        view=arguments.view,
-                        facts=facts,
-                    )
-                    failures += digitize_photograph(digitizer, photograph)
+                failures += _one_file(digitizer, job, arguments, facts)
+            except OutputError:
+                raise  # what comes after would fail as well
             except UserInputError as error:
                 if len(jobs) == 1:
                     raise
@@ -300,6 +284,38 @@ def _digitize(arguments: argparse.Namespace, jobs: list[Job], checkpoint: Path) 
         print(f"{len(failures)} failed:")
         print("\n".join(f"  {failure}" for failure in failures))
     return EXIT_SOME_FAILED if failures else EXIT_OK
+
+
+def _one_file(
+    digitizer: Digitizer, job: Job, arguments: argparse.Namespace, facts: dict[str, Any]
+) -> list[str]:
+    from dataset.photographs import is_video
+    from tools.digitize_photograph import PhotographJob, digitize_photograph
+    from tools.digitize_video import VideoJob, digitize_video
+
+    if is_video(job.path):
+        video = VideoJob(
+            path=job.path,
+            out=arguments.out,
+            name=job.name,
+            suffix=arguments.format,
+            every=arguments.every,
+            smooth_seconds=arguments.smooth,
+            facts=facts,
+        )
+        return digitize_video(digitizer, video)
+    photograph = PhotographJob(
+        path=job.path,
+        out=arguments.out,
+        name=job.name,
+        suffix=arguments.format,
+        keypoints=_keypoints(arguments, job.path),
+        mask=arguments.mask,
+        everyone=arguments.all,
+        view=arguments.view,
+        facts=facts,
+    )
+    return digitize_photograph(digitizer, photograph)
 
 
 def _keypoints(arguments: argparse.Namespace, path: Path) -> Path | None:

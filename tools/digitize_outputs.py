@@ -20,7 +20,14 @@ from model.digitizer import Reconstruction
 from model.mesh_files import write_mesh
 from render.camera import Camera
 from render.errors import ContextError
-from tools.digitize_pictures import MeshPictures, overlay_picture, preview_picture, turntable
+from tools.digitize_pictures import (
+    TURN_SIZE,
+    TURNS_DEG,
+    MeshPictures,
+    overlay_picture,
+    preview_picture,
+    turntable,
+)
 
 LOGGER = logging.getLogger(__name__)
 
@@ -59,8 +66,9 @@ def write_reconstruction(
     pictures: dict[str, Picture] = {"overlay": overlay_picture(made)}
     try:
         with MeshPictures() as drawn:
-            pictures["preview"] = preview_picture(made, drawn)
-            pictures["turntable"] = turntable(drawn, made.mesh)
+            views = drawn.views(made.mesh, TURNS_DEG, TURN_SIZE)
+            pictures["preview"] = preview_picture(made, views)
+            pictures["turntable"] = turntable(views)
     except ContextError as error:
         LOGGER.warning("no preview and no turntable: %s", error)
     for kind, picture in pictures.items():
@@ -127,17 +135,21 @@ def _write_maps(folder: Path, name: str, made: Reconstruction) -> list[Path]:
     return written
 
 
-def _facts(made: Reconstruction) -> dict[str, Any]:
+def joints_by_name(made: Reconstruction) -> dict[str, list[float]]:
+    """Return the joints that are not missing: x and y in pixels of the photograph, confidence."""
     scale = made.framing.side / made.framing.resolution
     corner = np.array([made.framing.left, made.framing.top])
-    joints = {
+    return {
         joint: [*(round(float(v), 2) for v in row[:2] * scale + corner), round(float(row[2]), 3)]
         for joint, row in zip(JOINT_NAMES, made.joints, strict=True)
         if row[2] > 0
     }
+
+
+def _facts(made: Reconstruction) -> dict[str, Any]:
     return {
-        "frame": asdict(made.framing),
-        "joints": joints,
+        "framing": asdict(made.framing),
+        "joints": joints_by_name(made),
         "parts_left_out": list(made.prediction.left_out),
         "outline": made.outline is not None,
         "mesh": {

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dataset.detectors import Detection, read_openpose_json
+from dataset.photographed_people import Person, choose_person, with_masks
 from dataset.photographs import Photograph, read_outline, read_photograph
-from model.digitizer import Digitizer, Person, with_masks
-from render.errors import UserInputError
+from model.digitizer import Digitizer
+from render.errors import OutputError, UserInputError
 from tools.digitize_outputs import write_file, write_reconstruction
 from tools.mesh_page import mesh_page
 
@@ -60,19 +64,30 @@ def digitize_photograph(digitizer: Digitizer, job: PhotographJob) -> list[str]:
     found = _find(digitizer, photograph, job, has_outline=mask is not None)
     seconds = time.perf_counter() - begun
     source = job.path if job.keypoints is None else job.keypoints
-    people = digitizer.people(photograph, found, mask, everyone=job.everyone, name=str(source))
-    failures = []
-    for number, person in enumerate(people, 1):
-        person = replace(person, detection_seconds=seconds)
-        name = f"{job.name}_{number}" if job.everyone else job.name
+    numbers: Sequence[int | None] = range(len(found)) if job.everyone and found else [None]
+    failures: list[UserInputError] = []
+    for number in numbers:
         try:
-            _one_person(digitizer, photograph, person, job, name)
+            person = choose_person(
+                photograph,
+                found,
+                mask,
+                number=number,
+                allow_cut_off=digitizer.config.allow_cut_off,
+                name=str(source),
+            )
+            name = job.name if number is None else f"{job.name}_{number + 1}"
+            _one_person(
+                digitizer, photograph, replace(person, detection_seconds=seconds), job, name
+            )
+        except OutputError:
+            raise
         except UserInputError as error:
-            if len(people) == 1:
-                raise
-            failures.append(f"person {number}: {error}")
+            failures.append(error)
+    if len(failures) == len(numbers):
+        raise failures[0]
     print(f"{job.path}: {time.perf_counter() - started:.1f} s in all")
-    return failures
+    return [str(failure) for failure in failures]
 
 
 def _find(
@@ -111,4 +126,12 @@ def _one_person(
     print(f"  beside it: {', '.join(path.name for path in files[1:])}")
     if page is not None:
         print(f"  page: {page}")
-        webbrowser.open(page.resolve().as_uri())
+        if _has_screen():
+            webbrowser.open(page.resolve().as_uri())
+
+
+def _has_screen() -> bool:
+    # Without one a browser of the terminal would take the terminal.
+    return sys.platform == "darwin" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

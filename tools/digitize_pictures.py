@@ -27,10 +27,11 @@ from render.compositing import composite, premultiply
 from render.context import OffscreenContext
 from render.mesh import Mesh
 from render.picture_box import bounds
-from render.rasteriser import GBuffer, MeshHandle, Rasteriser
+from render.rasteriser import GBuffer, Rasteriser
 
 OVERLAY_SIZE = 1024
-TURNS = 8
+TURNS_DEG = tuple(45.0 * step for step in range(8))
+TURN_SIZE = 640
 _LEFT, _RIGHT, _MIDDLE = (255, 122, 24), (30, 160, 255), (250, 220, 40)
 _PART_COLOURS = {
     "face": (250, 220, 40),
@@ -118,40 +119,38 @@ class MeshPictures(Closing):
         self._context = OffscreenContext()
         self._rasteriser = Rasteriser(self._context)
 
-    def turned(self, mesh: Mesh, yaws_deg: Sequence[float], size: int) -> list[Picture]:
-        """Return (size, size, 3) pictures of a mesh in its own colours, lit from the camera."""
-        return [self._coloured(seen) for seen in self._views(mesh, yaws_deg, size)]
-
-    def shaded(self, mesh: Mesh, yaws_deg: Sequence[float], size: int) -> list[Picture]:
-        """Return (size, size, 3) pictures of a mesh in grey, which shows its shape alone."""
-        return [
-            shaded_picture(seen.front.normal, seen.mask > 0)
-            for seen in self._views(mesh, yaws_deg, size)
-        ]
+    def views(self, mesh: Mesh, yaws_deg: Sequence[float], size: int) -> list[GBuffer]:
+        """Return what is seen of a mesh that was turned by each of these, size x size pixels."""
+        handle = self._rasteriser.upload(mesh)
+        placed = fitted(mesh)
+        try:
+            return [
+                self._rasteriser.render(
+                    handle, Camera(size), camera_from_normalised(yaw) @ placed, sides="front"
+                )
+                for yaw in yaws_deg
+            ]
+        finally:
+            self._rasteriser.release(handle)
 
     def close(self) -> None:
         """Give the GL context back."""
         self._rasteriser.close()
         self._context.close()
 
-    def _views(self, mesh: Mesh, yaws_deg: Sequence[float], size: int) -> list[GBuffer]:
-        handle = self._rasteriser.upload(mesh)
-        try:
-            return [self._view(handle, mesh, yaw, size) for yaw in yaws_deg]
-        finally:
-            self._rasteriser.release(handle)
 
-    def _view(self, handle: MeshHandle, mesh: Mesh, yaw_deg: float, size: int) -> GBuffer:
-        pose = camera_from_normalised(yaw_deg) @ fitted(mesh)
-        return self._rasteriser.render(handle, Camera(size), pose, sides="front")
+def coloured(seen: GBuffer) -> Picture:
+    """Return the picture of a mesh in its own colours, lit from the camera."""
+    light = _FILL_LIGHT + (1.0 - _FILL_LIGHT) * np.clip(seen.front.normal[..., 2:], 0.0, 1.0)
+    lit = np.where(seen.mask[..., None] > 0, light, 1.0) * seen.front.albedo
+    colours = np.round(lit).astype(np.uint8)
+    behind = np.full_like(colours, BACKGROUND)
+    return composite(premultiply(colours, seen.coverage), seen.coverage, behind)
 
-    @staticmethod
-    def _coloured(seen: GBuffer) -> Picture:
-        light = _FILL_LIGHT + (1.0 - _FILL_LIGHT) * np.clip(seen.front.normal[..., 2:], 0.0, 1.0)
-        lit = np.where(seen.mask[..., None] > 0, light, 1.0) * seen.front.albedo
-        colours = np.round(lit).astype(np.uint8)
-        behind = np.full_like(colours, BACKGROUND)
-        return composite(premultiply(colours, seen.coverage), seen.coverage, behind)
+
+def shaded(seen: GBuffer) -> Picture:
+    """Return the picture of a mesh in grey, which shows its shape alone."""
+    return shaded_picture(seen.front.normal, seen.mask > 0)
 
 
 def fitted(mesh: Mesh) -> NDArray[np.float64]:
@@ -164,29 +163,28 @@ def fitted(mesh: Mesh) -> NDArray[np.float64]:
     return matrix
 
 
-def turntable(pictures: MeshPictures, mesh: Mesh, size: int = 640) -> Picture:
-    """Return a strip of a turning mesh: eight steps of 45 degrees, in grey above, in colour below.
+def turntable(views: Sequence[GBuffer]) -> Picture:
+    """Return a strip of a turning mesh, in grey above and in colour below.
 
     Args:
-        pictures: draws the mesh.
-        mesh: as `Reconstruction` has it.
-        size: of the square picture that each step is cut out of, pixels.
+        views: of the mesh, of equal size; what is empty in all of them is cut off.
     """
-    yaws = [360.0 * step / TURNS for step in range(TURNS)]
-    cells = np.array([draw(mesh, yaws, size) for draw in (pictures.shaded, pictures.turned)])
+    cells = np.array([[draw(seen) for seen in views] for draw in (shaded, coloured)])
     rows, columns = bounds((cells != np.array(BACKGROUND)).any(axis=(0, 1, 4)))
-    margin = size // 24
-    cells = cells[
-        :,
-        :,
-        max(0, rows.start - margin) : rows.stop + margin,
-        max(0, columns.start - margin) : columns.stop + margin,
-    ]
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in cells])
+    margin = cells.shape[2] // 24
+    down = slice(max(0, rows.start - margin), rows.stop + margin)
+    across = slice(max(0, columns.start - margin), columns.stop + margin)
+    return np.concatenate([np.concatenate(list(row[:, down, across]), axis=1) for row in cells])
 
 
-def preview_picture(made: Reconstruction, pictures: MeshPictures, size: int = 320) -> Picture:
-    """Return one row: input, joints and parts, normals, depth and mesh of front and back."""
+def preview_picture(made: Reconstruction, views: Sequence[GBuffer], size: int = 320) -> Picture:
+    """Return one row: input, joints and parts, normals and depth of both sides, and the mesh.
+
+    Args:
+        made: what was digitised.
+        views: of its mesh, turned by `TURNS_DEG`.
+        size: of each picture, pixels.
+    """
     maps, prediction = made.prediction.maps, made.prediction
     near, far = float(maps.front[maps.mask].min()), float(maps.back[maps.mask].max())
     cells = {
@@ -196,9 +194,9 @@ def preview_picture(made: Reconstruction, pictures: MeshPictures, size: int = 32
         "normals, back": normals_picture(prediction.normal_back, maps.mask, is_back=True),
         "depth, front": depth_picture(maps.front, maps.mask, near, far),
         "depth, back": depth_picture(maps.back, maps.mask, near, far),
-        "shape 0°": pictures.shaded(made.mesh, [0.0], size)[0],
-        "mesh 0°": pictures.turned(made.mesh, [0.0], size)[0],
-        "mesh 45°": pictures.turned(made.mesh, [45.0], size)[0],
-        "mesh 180°": pictures.turned(made.mesh, [180.0], size)[0],
+        "shape 0°": shaded(views[0]),
+        **{
+            f"mesh {turn:g}°": coloured(views[TURNS_DEG.index(turn)]) for turn in (0.0, 45.0, 180.0)
+        },
     }
     return picture_table(list(cells), [list(cells.values())], size)

@@ -16,17 +16,18 @@ from tqdm import tqdm
 
 from dataset.detectors import Detection
 from dataset.joints import JOINT_COUNT
-from dataset.photographed_people import PersonError
+from dataset.person_checks import PersonError
+from dataset.photographed_people import choose_person
 from dataset.photographs import Photograph
 from dataset.smoothing import smooth_joints
 from dataset.videos import frames_per_second, read_frames, write_video
 from eval.pictures import Picture
 from model.digitizer import Digitizer, Reconstruction
 from model.mesh_files import write_mesh
-from render.errors import UserInputError
+from render.errors import OutputError, UserInputError
 from tools.cli import make_output_folder
-from tools.digitize_outputs import CM_TO_M, facts_file, write_file
-from tools.digitize_pictures import MeshPictures
+from tools.digitize_outputs import CM_TO_M, facts_file, joints_by_name, write_file
+from tools.digitize_pictures import MeshPictures, coloured
 
 FRAME_SIZE = 512
 
@@ -165,8 +166,12 @@ def _shown_frames(
                 bits = np.unpackbits(packed, count=int(np.prod(shape))).reshape(shape)
                 person = replace(person, mask=bits.astype(np.float32))
             photograph = Photograph(frame)
-            (chosen,) = digitizer.people(photograph, [person], name=place)
+            chosen = choose_person(
+                photograph, [person], allow_cut_off=digitizer.config.allow_cut_off, name=place
+            )
             made = digitizer.reconstruct(photograph, chosen, place)
+        except OutputError:
+            raise
         except UserInputError as error:
             failures.append(str(error))
             continue
@@ -174,9 +179,10 @@ def _shown_frames(
         write_mesh(file, made.mesh, None if made.cm_per_unit is None else CM_TO_M)
         done.append(
             {
-                "frame": number * job.every,
+                "number": number * job.every,
                 "mesh": f"{job.name}/{file.name}",
                 "framing": asdict(made.framing),
+                "joints": joints_by_name(made),
                 "seconds": {key: round(v, 3) for key, v in asdict(made.seconds).items()},
             }
         )
@@ -188,4 +194,5 @@ def _beside(made: Reconstruction, pictures: MeshPictures, yaw_deg: float) -> Pic
     shrinks = made.image.shape[0] > FRAME_SIZE
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     image = np.asarray(cv2.resize(made.image, size, interpolation=method), dtype=np.uint8)
-    return np.concatenate([image, pictures.turned(made.mesh, [yaw_deg], FRAME_SIZE)[0]], axis=1)
+    (seen,) = pictures.views(made.mesh, [yaw_deg], FRAME_SIZE)
+    return np.concatenate([image, coloured(seen)], axis=1)

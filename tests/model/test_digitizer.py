@@ -10,9 +10,10 @@ import pytest
 import trimesh
 
 from dataset.framing import silhouette_of_joints
-from dataset.photographed_people import PersonError
+from dataset.person_checks import PersonError
+from dataset.photographed_people import Person
 from dataset.photographs import Photograph
-from model.digitizer import DigitizeConfig, Digitizer, Person
+from model.digitizer import DigitizeConfig, Digitizer
 from tests.model.digitized import (
     HEIGHT,
     PERSON,

@@ -7,14 +7,9 @@ import pytest
 
 from dataset.detectors import Detection
 from dataset.joints import JOINT_INDEX
-from dataset.photographed_people import (
-    PersonError,
-    check_joints,
-    check_people,
-    cut_off_sides,
-    distinct_people,
-    shares_of_outline,
-)
+from dataset.person_checks import PersonError, check_apart, check_joints, cut_off_sides
+from dataset.photographed_people import choose_person, distinct_people, shares_of_outline
+from dataset.photographs import Photograph
 from tests.model.digitized import joints_at
 
 SHAPE = (320, 480)
@@ -44,10 +39,34 @@ def test_a_person_found_twice_is_one_and_the_largest_comes_first() -> None:
 
 def test_people_who_overlap_are_refused_and_those_beside_each_other_are_not() -> None:
     one, beside, before = (detection(joints_at(left)) for left in (0, 200, 20))
-    check_people("p.jpg", [one, beside], [one, beside], SHAPE)
+    check_apart("p.jpg", one, [one, beside], SHAPE)
     with pytest.raises(PersonError, match=r"p.jpg: .*found two who overlap by \d\d%"):
-        check_people("p.jpg", [one, beside, before], [one], SHAPE)
-    check_people("p.jpg", [one, beside, before], [beside], SHAPE)
+        check_apart("p.jpg", one, [one, beside, before], SHAPE)
+    check_apart("p.jpg", beside, [one, beside, before], SHAPE)
+
+
+def test_the_mask_says_who_is_meant() -> None:
+    photograph = Photograph(np.zeros((*SHAPE, 3), dtype=np.uint8))
+    people = [detection(joints_at(0)), detection(joints_at(220, 60, 200))]
+    assert choose_person(photograph, people).joints[0, 0] < 240
+    mask = np.zeros(SHAPE, dtype=np.uint8)
+    mask[:, 250:] = 255
+    person = choose_person(photograph, people, mask)
+    assert person.joints[0, 0] > 240 and person.outline_is_exact
+    assert np.array_equal(person.outline, mask > 0), "all of it is theirs"
+    with pytest.raises(PersonError, match="expected a person, found none"):
+        choose_person(photograph, [])
+
+
+def test_alpha_of_a_group_is_shared_out() -> None:
+    alpha = np.full(SHAPE, 255, dtype=np.uint8)
+    alpha[0] = 0
+    photograph = Photograph(np.zeros((*SHAPE, 3), dtype=np.uint8), alpha)
+    people = [detection(joints_at(0)), detection(joints_at(220, 60, 200))]
+    outlines = [choose_person(photograph, people, number=number).outline for number in (0, 1)]
+    assert outlines[0] is not None and outlines[1] is not None
+    assert not (outlines[0] & outlines[1]).any()
+    assert np.array_equal(outlines[0] | outlines[1], alpha > 0)
 
 
 def test_whole_people_are_not_cut_off_even_where_joints_are_hidden() -> None:
