@@ -251,7 +251,7 @@ def test_nobody_is_found_in_an_empty_picture_of_any_size(capfd: pytest.CaptureFi
 @pytest.mark.parametrize("picture", ["DSC02780.jpg", "0502_front.png"])
 def test_mediapipe_finds_what_openpose_found(picture: str) -> None:
     path = Path(os.environ["TEST_PHOTOS"]) / picture
-    image = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+    image = np.asarray(cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2RGB), np.uint8)
     (expected,) = read_openpose_json(path.with_name(f"{path.stem}_keypoints.json"))
     with make_detector("mediapipe") as detector:
         (found,) = detector.detect(image)
