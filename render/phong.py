@@ -137,7 +137,7 @@ def light_rim(
 
 @compiled
 def _exposed(linear: np.float32, tables: Tables) -> np.uint8:
-    """Return the sRGB byte of linear light (see `tabled_srgb_bytes_from_linear`)."""
+    """Return the sRGB byte of linear light, 0..1 and clipped to it."""
     root = np.sqrt(min(max(linear, _ZERO), _ONE))
     steps = np.float32(len(tables.byte_of_root) - 1)
     return tables.byte_of_root[int(np.rint(root * steps))]

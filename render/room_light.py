@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from render.camera import Camera
-from render.colour import linear_from_srgb_bytes, tabled_srgb_bytes_from_linear
+from render.colour import LINEAR_OF_SRGB_BYTE, SRGB_BYTE_OF_ROOT
 from render.compiled import in_bands
 from render.gbuffer import SideBuffer
-from render.room_shading import RoomLights, RoomView, light_room_rows
+from render.room_shading import RoomLights, RoomView, expose_rows, light_room_rows
 
 _MOODS = ("sun", "clouds", "evening")
 _MOOD_SHARES = (0.4, 0.35, 0.25)
@@ -95,26 +95,29 @@ def light_room(
         sun=_floats(sun),
         pane=np.float32(0.05 if is_evening else rng.uniform(0.9, 1.6)),
     )
-    linear = _light(front, lights, camera, pose)
-    linear *= linear_from_srgb_bytes(front.albedo)
-    return _exposed(linear, rng)
+    return _exposed(_light(front, lights, camera, pose), rng)
 
 
 def _light(
     front: SideBuffer, lights: RoomLights, camera: Camera, pose: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Return (R, R, 3), what the albedo is multiplied with."""
+    """Return (R, R, 3) linear light."""
     rotation = pose[:3, :3].T
     view = RoomView(
+        front.albedo,
         front.normal,
         front.ray_distance,
         *camera.pixel_slopes(np.float32),
         rotation=_floats(rotation),
         centre=_floats(-rotation @ pose[:3, 3]),
     )
-    light = np.empty_like(front.normal)
-    in_bands(lambda first, end: light_room_rows(view, lights, (first, end), light), 0, len(light))
-    return light
+    linear = np.empty_like(front.normal)
+
+    def work(first: int, end: int) -> None:
+        light_room_rows(view, lights, LINEAR_OF_SRGB_BYTE, (first, end), linear)
+
+    in_bands(work, 0, len(linear))
+    return linear
 
 
 def draw_sun(window: Window, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -130,10 +133,12 @@ def _floats(values: ArrayLike) -> NDArray[np.float32]:
 
 def _exposed(linear: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Expose as a camera would, give or take, with a soft shoulder and some grain."""
-    level = rng.uniform(0.55, 1.2) * 0.42 / max(float(linear.mean() ** 0.5), 1e-3)
-    linear = linear * np.float32(level)
-    # A soft shoulder instead of hard clipping in the brightest places.
-    bright = linear > 0.7
-    linear[bright] = 0.7 + 0.3 * np.tanh((linear[bright] - 0.7) / 0.3)
-    grain = rng.standard_normal(linear.shape[:2], dtype=np.float32)[..., None] * 0.024
-    return tabled_srgb_bytes_from_linear(linear * (1.0 + grain))
+    level = np.float32(rng.uniform(0.55, 1.2) * 0.42 / max(float(linear.mean() ** 0.5), 1e-3))
+    grain = rng.standard_normal(linear.shape[:2], dtype=np.float32) * np.float32(0.024)
+    picture = np.empty(linear.shape, dtype=np.uint8)
+
+    def work(first: int, end: int) -> None:
+        expose_rows(linear, level, grain, SRGB_BYTE_OF_ROOT, (first, end), picture)
+
+    in_bands(work, 0, len(linear))
+    return picture

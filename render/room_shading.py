@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from render.compiled import compiled
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _CORNER_SHARE, _CORNER_M = np.float32(0.4), np.float32(0.45)
 _CONTACT_SHARE, _CONTACT_M = np.float32(0.55), np.float32(0.18)
 _ON_FLOOR_M, _STANDING_M = np.float32(0.03), np.float32(0.3)
-_WRAP = np.float32(0.15)
+_WRAP, _SHOULDER = np.float32(0.15), np.float32(0.7)
 _IN_PANE_M, _OFF_SURFACE_M = np.float32(0.005), np.float32(0.02)
 
 
@@ -23,6 +24,7 @@ class RoomView(NamedTuple):
     """What a camera sees of a room.
 
     Attributes:
+        albedo: (R, R, 3) uint8 sRGB.
         normal: (R, R, 3) float32, camera frame.
         ray_distance: (R, R) float32.
         x: (R,) float32, of the columns on the plane at distance 1 from the camera.
@@ -31,6 +33,7 @@ class RoomView(NamedTuple):
         centre: (3,) float32, the camera in the room.
     """
 
+    albedo: Bytes
     normal: Floats
     ray_distance: Floats
     x: Floats
@@ -71,15 +74,27 @@ class RoomLights(NamedTuple):
 
 @compiled
 def light_room_rows(
-    view: RoomView, lights: RoomLights, band: tuple[int, int], light: Floats
+    view: RoomView,
+    lights: RoomLights,
+    linear_of_byte: Floats,
+    band: tuple[int, int],
+    linear: Floats,
 ) -> None:
-    """Compute what the albedo is multiplied with in a band of rows of (R, R, 3)."""
+    """Compute the linear light that comes from a band of rows of (R, R, 3).
+
+    Args:
+        view: what is seen.
+        lights: what lights it.
+        linear_of_byte: (256,) linear light of sRGB values.
+        band: first row, and one after the last.
+        linear: (R, R, 3), changed.
+    """
     point, normal, ray = np.empty((3, 3), dtype=np.float32)
     colour = np.empty(3, dtype=np.float32)
     has_sun = lights.sun[0] > _ZERO
     for row in range(band[0], band[1]):
         ray[1], ray[2] = view.y[row], -_ONE
-        for column in range(light.shape[1]):
+        for column in range(linear.shape[1]):
             ray[0] = view.x[column]
             away = view.ray_distance[row, column] / np.sqrt(
                 ray[0] * ray[0] + ray[1] * ray[1] + _ONE
@@ -91,7 +106,9 @@ def light_room_rows(
                     normal[axis] += view.rotation[axis, other] * view.normal[row, column, other]
             gap, is_beside = _at_window(point, normal, _ZERO, lights.window)
             if abs(gap) < _IN_PANE_M and not is_beside:
-                light[row, column] = lights.pane
+                for channel in range(3):
+                    own = linear_of_byte[view.albedo[row, column, channel]]
+                    linear[row, column, channel] = own * lights.pane
                 continue
             for channel in range(3):
                 colour[channel] = lights.ambient[channel] + normal[1] * lights.sky[channel]
@@ -101,7 +118,41 @@ def light_room_rows(
                 shade *= _contact_shade(point, lights.solids)
             sun = sun_cosine(point, normal, lights) if has_sun else _ZERO
             for channel in range(3):
-                light[row, column, channel] = colour[channel] * shade + sun * lights.sun[channel]
+                light = colour[channel] * shade + sun * lights.sun[channel]
+                own = linear_of_byte[view.albedo[row, column, channel]]
+                linear[row, column, channel] = own * light
+
+
+@compiled
+def expose_rows(
+    linear: Floats,
+    level: np.float32,
+    grain: Floats,
+    byte_of_root: Bytes,
+    band: tuple[int, int],
+    picture: Bytes,
+) -> None:
+    """Expose a band of rows, with a soft shoulder instead of clipping in the brightest places.
+
+    Args:
+        linear: (R, R, 3), linear light.
+        level: what it is multiplied with.
+        grain: (R, R), added to 1 for another factor.
+        byte_of_root: (N,) sRGB values by the square root of linear light.
+        band: first row, and one after the last.
+        picture: (R, R, 3), changed.
+    """
+    steps = np.float32(len(byte_of_root) - 1)
+    for row in range(band[0], band[1]):
+        for column in range(picture.shape[1]):
+            for channel in range(3):
+                value = linear[row, column, channel] * level
+                if value > _SHOULDER:
+                    rest = _ONE - _SHOULDER
+                    value = _SHOULDER + rest * np.tanh((value - _SHOULDER) / rest)
+                value *= _ONE + grain[row, column]
+                root = np.sqrt(min(max(value, _ZERO), _ONE))
+                picture[row, column, channel] = byte_of_root[int(np.rint(root * steps))]
 
 
 @compiled

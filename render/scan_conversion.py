@@ -121,20 +121,15 @@ def draw_faces(
     end_column = left + keys.shape[1]
     keys[rows[0] - top : rows[1] - top, :, 0] = _NEAREST_NONE
     keys[rows[0] - top : rows[1] - top, :, 1] = _FARTHEST_NONE
-    kept = np.empty(faces.shape[1], dtype=np.intp)
-    count = 0
     for face in range(faces.shape[1]):
-        a, b, c = faces[0, face], faces[1, face], faces[2, face]
-        first_row, end_row = centres_between((y[a], y[b], y[c]), rows[0], rows[1])
-        # With all corners between the same columns of centres none is covered.
-        first, end = centres_between((x[a], x[b], x[c]), left, end_column)
-        # Without a branch, which no processor could foresee: half of the faces are kept.
-        kept[count] = face
-        count += (first_row != end_row) & (first != end)
-    for face in kept[:count]:
         a, b, c = faces[0, face], faces[1, face], faces[2, face]
         tall = y[a], y[b], y[c]
         first_row, end_row = centres_between(tall, rows[0], rows[1])
+        # With all corners between the same columns of centres none is covered.
+        first, end = centres_between((x[a], x[b], x[c]), left, end_column)
+        # One branch, not two that no processor could foresee.
+        if (first_row == end_row) | (first == end):
+            continue
         (a, b, c), tall = sorted_downwards((a, b, c), tall)
         middle = centre_from(tall[1], rows[0], rows[1])
         wide = x[a], x[b], x[c]
