@@ -8,6 +8,7 @@ import trimesh
 
 from model.carving import largest_part, stitch_with_gaps
 from model.meshing import DepthMaps, stitch
+from model.poisson import separated
 from model.surfaces import SurfaceConfig, SurfaceMethod, reconstruct_surface
 from render.camera import Camera
 from tests.model.sphere_maps import arm_before_trunk, sphere_maps
@@ -64,6 +65,17 @@ def test_an_arm_that_hangs_on_its_curtain_alone_is_not_cut_off() -> None:
     loose = DepthMaps(front, maps.back, maps.mask)
     opened = stitch_with_gaps(loose, Camera(64))
     assert opened.is_watertight and opened.volume == pytest.approx(stitch(loose, Camera(64)).volume)
+
+
+def test_two_boxes_that_share_an_edge_are_parted_there() -> None:
+    low, high = trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 1, 1))
+    both = low + high.apply_translation([1, 1, 0])
+    both.merge_vertices()
+    assert not both.is_watertight
+    vertices, faces = separated(np.array(both.vertices), np.array(both.faces, dtype=np.int64))
+    parted = trimesh.Trimesh(vertices=vertices, faces=faces, process=False)
+    assert parted.is_watertight and parted.is_winding_consistent
+    assert parted.volume == pytest.approx(2.0)
 
 
 def test_the_larger_of_two_boxes_is_the_largest_part() -> None:
