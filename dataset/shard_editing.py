@@ -114,7 +114,8 @@ def merge_sets(
         split_of |= {name: listed[name] for name in shards.scan_ids if name in listed}
     _require_one_split([entry for _, entry in entries.values()], split_of)
     _require_free(out)
-    kept, failed = [], {}
+    kept: list[ShardEntry] = []
+    failed: dict[str, str] = {}
     with SetLock(out):
         for scan_id, (shards, entry) in entries.items():
             source = shard_path(shards.root, scan_id)
