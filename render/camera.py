@@ -209,8 +209,11 @@ def normalised_from_scan(
     if not total > 0.0:
         raise ValueError("faces: expected a surface with an area, got none")
     # The centre of a face is the mean of its corners, so that each has a third of its weight.
-    shares = sum(np.bincount(corners, areas, len(points)) for corners in np.asarray(faces).T)
-    centroid = np.asarray(shares @ points) / (3.0 * total)
+    shares = np.zeros(len(points))
+    for corners in np.asarray(faces).T:
+        shares += np.bincount(corners, areas, len(points))
+    # No matrix product: its sums depend on the number of threads.
+    centroid = (shares[:, None] * points).sum(axis=0) / (3.0 * total)
     is_used = np.zeros(len(points), dtype=bool)
     is_used[np.asarray(faces).ravel()] = True
     scale = shrink / (NORMALISATION_DIVISOR * np.abs(points[is_used] - centroid).max())
