@@ -167,7 +167,7 @@ def _cells(points: NDArray[np.float64]) -> NDArray[np.uint16]:
         for axis in range(3):
             low[axis] = min(low[axis], points[point, axis])
             high[axis] = max(high[axis], points[point, axis])
-    size = (high - low).max()
+    size = max(high[0] - low[0], high[1] - low[1], high[2] - low[2])
     cells_per_unit = (1 << _CELL_BITS) * 0.999 / size if size > 0.0 else 0.0
     cells = np.zeros(len(points), dtype=np.uint16)
     for point in range(len(points)):
