@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,8 +127,7 @@ def render_scan(task: ScanTask, studio: Studio, finder: JointFinder, out: Path) 
             handles.append(studio.rasteriser.upload(transformed(person.mesh, matrix)))
         _check_room(out, config)
         with ShardWriter(path, _header(scene, config)) as writer:
-            for number in range(len(scene.views)):
-                writer.add_view(render_view(studio, scene, handles, number))
+            _write_views(writer, studio, scene, handles)
             if task.store_mesh:
                 writer.add_mesh(leader.mesh.vertices, leader.mesh.faces)
         size, digest = file_digest(path)
@@ -150,6 +150,21 @@ def render_scan(task: ScanTask, studio: Studio, finder: JointFinder, out: Path) 
         doubts=leader.doubts,
         notes=_notes(scene),
     )
+
+
+def _write_views(
+    writer: ShardWriter, studio: Studio, scene: Scene, handles: Sequence[MeshHandle]
+) -> None:
+    """Render all views; each is compressed and written while the next one is rendered."""
+    with ThreadPoolExecutor(1) as thread:
+        written: Future[None] | None = None
+        for number in range(len(scene.views)):
+            record = render_view(studio, scene, handles, number)
+            if written is not None:
+                written.result()  # no more than one view waits in memory
+            written = thread.submit(writer.add_view, record)
+        if written is not None:
+            written.result()
 
 
 def _partners(task: ScanTask, finder: JointFinder, count: int) -> list[LoadedScan]:

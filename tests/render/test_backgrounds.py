@@ -184,7 +184,8 @@ def test_sun_falls_through_the_window_and_not_through_furniture() -> None:
     widths = floor.sum(axis=1)
     assert 9 <= widths.max() <= 11 and (widths[widths > 0] >= 9).all()
     assert not floor[z < -1.9 + 0.5].any()
-    assert not lit(1.0, np.float32([[[-2.0, 0.1, -1.9], [2.0, 3.0, -1.8]]])).any()
+    board = np.array([[[-2.0, 0.1, -1.9], [2.0, 3.0, -1.8]]], dtype=np.float32)
+    assert not lit(1.0, board).any()
     assert not lit(-1.0, empty).any()
 
 
