@@ -213,6 +213,8 @@ def _check_flags(arguments: argparse.Namespace, paths: list[Path]) -> None:
                 f"--{flag}: expected one photograph that the file belongs to, got "
                 f"{f'{len(paths)} files' if len(paths) > 1 else 'a video'}"
             )
+    if arguments.pose == "openpose" and any(map(is_video, paths)):
+        raise UserInputError("--pose: expected mediapipe or openpifpaf for a video, got openpose")
     if arguments.every < 1:
         raise UserInputError(f"--every: expected 1 or more, got {arguments.every}")
     if not 0.0 <= arguments.smooth <= 10.0:

@@ -14,7 +14,8 @@ from trimesh.viewer.notebook import scene_to_html
 
 from eval.pictures import BACKGROUND, Picture, jpeg_bytes
 from model.mesh_files import textured_trimesh
-from render.mesh import Mesh
+from render.mesh import Mesh, transformed
+from tools.digitize_pictures import fitted
 
 PHOTOGRAPH_WIDTH = 900
 TURN_SECONDS = 12
@@ -29,9 +30,10 @@ tracklight.intensity = 0.45;
   requestAnimationFrame((next) => turn(next, now));
   if (!camera || !controls) return;
   if (!window.held && last) {
-    for (const item of scene.children) {
-      if (!item.isLight) item.rotation.y += (now - last) / 1000 * 2 * Math.PI / SECONDS;
-    }
+    // The meshes alone: the camera is a child of what holds them.
+    scene.traverse((item) => {
+      if (item.isMesh) item.rotation.y += (now - last) / 1000 * 2 * Math.PI / SECONDS;
+    });
   }
   render();
 })(0, 0);
@@ -48,7 +50,9 @@ def mesh_page(mesh: Mesh, photograph: Picture, title: str) -> str:
         photograph: (H, W, 3) uint8 sRGB.
         title: of the page.
     """
-    viewer = scene_to_html(trimesh.Scene([textured_trimesh(mesh)]))
+    # Around the origin, about which the page turns it, whatever its unit.
+    placed = textured_trimesh(transformed(mesh, fitted(mesh)))
+    viewer = scene_to_html(trimesh.Scene([placed]))
     colour = "".join(f"{value:02x}" for value in BACKGROUND)
     motion = _MOTION.replace("COLOUR", f"0x{colour}").replace("SECONDS", str(TURN_SECONDS))
     head, end, tail = viewer.rpartition("</body>")

@@ -43,7 +43,8 @@ def write_photograph(
 
 def digitize(checkpoint: Path, out: Path, *options: str | Path) -> int:
     fixed = ["--checkpoint", str(checkpoint), "--out", str(out), "--device", "cpu"]
-    pose = [] if "--keypoints" in options else ["--pose", "openpose"]
+    given = any(str(option).endswith(("--keypoints", ".mp4")) for option in options)
+    pose = [] if given else ["--pose", "openpose"]
     return main([*(str(option) for option in options), *fixed, *pose])
 
 
@@ -193,6 +194,7 @@ def test_bad_input_is_one_sentence_and_status_2(
         (["a.png", "--max-faces", "3"], "--max-faces: expected 100 or more, got 3"),
         (["a.png", "--height-cm", "-1"], "--height-cm: expected 0 to 1000 cm, got -1"),
         (["a.png", "--every", "0"], "--every: expected 1 or more"),
+        (["a.mp4", "--pose", "openpose"], "--pose: expected mediapipe or openpifpaf for a video"),
         (["a.png", "sub/a.png"], "expected files of different names"),
     ],
 )
@@ -206,7 +208,7 @@ def test_flags_that_cannot_be_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
-    for name in ("a.png", "b.png", "sub/a.png"):
+    for name in ("a.png", "b.png", "a.mp4", "sub/a.png"):
         (tmp_path / name).write_bytes(b"")
     assert digitize(checkpoint, tmp_path / "out", *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
