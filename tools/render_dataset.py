@@ -57,6 +57,12 @@ def build_parser() -> argparse.ArgumentParser:
         "one); PYOPENGL_PLATFORM=osmesa renders without EGL",
     )
     add("--jobs", type=int, metavar="N", help="processes (default: the cores that memory allows)")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="let the workers of a cluster render, all with the same folders under the same "
+        "paths: dask://HOST:PORT of a Dask scheduler, or ray://HOST:PORT (docs/clusters.md)",
+    )
     add("--limit", type=int, metavar="N", help="render the first N scans only")
     add("--only", nargs="+", metavar="ID", help="render these scans only")
     add(
@@ -95,7 +101,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from dataset.existing_shards import existing_set
     from dataset.scans import find_scans
     from dataset.synthesis import Synthesis, own_share, scan_set_lists
+    from dataset.workers import Crew
 
+    if Crew(cluster=arguments.cluster).cluster is not None:
+        # The workers stand in other folders.
+        for name in ("scans", "backgrounds", "body_models"):
+            path = getattr(arguments, name)
+            setattr(arguments, name, None if path is None else path.absolute())
     config = _config(arguments)
     _choose_device(arguments.gpu)
     jobs = _checked_jobs(arguments.jobs, config.resolution, config.people_per_image)
@@ -118,6 +130,7 @@ def _run(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         lists=scan_set_lists(arguments.scans),
         jobs=jobs,
+        cluster=arguments.cluster,
         overwrite=arguments.overwrite,
         share=arguments.shard_range,
         partial=any(

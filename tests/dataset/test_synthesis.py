@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset import synthesis
 from dataset.joints import JOINT_INDEX
 from dataset.shard_index import shard_path
 from dataset.shards import ShardSet
 from dataset.synthesis_config import SynthesisConfig
 from dataset.views import view_seed
+from dataset.workers import Orders, render_in_worker
 from render.camera import camera_from_normalised, normalised_from_scan, project, transform_points
 from render.lights import draw_rig, rig_from_arrays, rig_to_arrays
 from render.readers import read_mesh
@@ -147,7 +147,8 @@ def test_a_worker_keeps_its_renderer_and_opencv_to_its_share_of_the_cores(
         monkeypatch.delenv("LP_NUM_THREADS")
     threads = cv2.getNumThreads()
     try:
-        assert synthesis._batch_in_worker([], CONFIG, tmp_path, threads=3) == []
+        orders = Orders(config=CONFIG, out=tmp_path, threads=3)
+        assert render_in_worker([], orders) == []
         assert os.environ["LP_NUM_THREADS"] == expected
         assert cv2.getNumThreads() == 3
     finally:
