@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -81,12 +82,26 @@ def pose_body(parameters: BodyParameters, models: Path) -> Body:
         name: model.v_template.new_tensor(vector)[None]
         for name, vector in parameters.vectors.items()
     }
-    output = model(**inputs)
+    with _one_thread():
+        output = model(**inputs)
     rows = [MODEL_JOINTS.index(_model_joint(name)) for name in JOINT_NAMES]
     return Body(
         vertices=output.vertices[0].double().numpy(),
         joints=output.joints[0].double().numpy()[rows],
     )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: several add up in another order, and round otherwise."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def misfit_cm(

@@ -141,7 +141,11 @@ def _ray_frame(height: int, device: torch.device) -> tuple[Tensor, Tensor, Tenso
 
 
 def encoded_from_camera_normals(
-    normal: Tensor, ray_distance: Tensor, resolution: int, back: bool
+    normal: Tensor,
+    ray_distance: Tensor,
+    resolution: int,
+    back: bool,
+    window: tuple[slice, slice] | None = None,
 ) -> Tensor:
     """Encode rendered normals as `normals_from_depth` would encode the same surface.
 
@@ -150,21 +154,29 @@ def encoded_from_camera_normals(
         ray_distance: (B, 1, H, W) float32, normalised units, 0 = background.
         resolution: the working resolution R of the full frame, pixels.
         back: True for the back side, whose outward normals face away.
+        window: rows and columns of a full frame that the maps are of; None for all of a frame,
+            full or low-resolution.
 
     Returns:
         (B, 3, H, W) float32 in 0..1, 0 on the background.
     """
-    rays, along_u, along_v = _ray_frame(normal.shape[-1], normal.device)
+    camera = Camera(normal.shape[-1] if window is None else resolution)
+    rows, columns = (slice(None), slice(None)) if window is None else window
+    steps = (torch.arange(camera.resolution) + 0.5 - camera.resolution / 2.0) / camera.focal_px
+    x, y = steps[columns].float()[None, :], -steps[rows].float()[:, None]
+    x, y = x.to(normal.device), y.to(normal.device)
     facing = -normal if back else normal
-    # On the plane n . P = const along the ray: dr/du = -r (n . ray_u) / (n . ray).
-    towards = (facing * rays).sum(1, keepdim=True).clamp(max=-1e-4)
-    gain = DEPTH_PER_RAY_DISTANCE * ray_distance
-    horizontal = gain * (facing * along_u).sum(1, keepdim=True) / towards
-    vertical = gain * (facing * along_v).sum(1, keepdim=True) / towards
-    vector = torch.cat(
-        [horizontal, vertical, torch.full_like(horizontal, normal_step(resolution))], dim=1
-    )
-    encoded = (functional.normalize(vector, dim=1) + 1.0) / 2.0
+    # With q = (x, y, -1) and the ray q / |q|, on the plane n . P = const along the ray
+    # dr/dx = r (x / |q|^2 - n_x / (n . q)).
+    squared = 1.0 + x**2 + y**2
+    towards = facing[:, 0] * x + facing[:, 1] * y - facing[:, 2]
+    inverse = 1.0 / torch.minimum(towards, -1e-4 * squared.sqrt())
+    gain = (DEPTH_PER_RAY_DISTANCE / float(camera.focal_px)) * ray_distance[:, 0]
+    horizontal = gain * (facing[:, 0] * inverse - x / squared)
+    vertical = gain * (y / squared - facing[:, 1] * inverse)
+    step = normal_step(resolution)
+    scale = 0.5 * torch.rsqrt(horizontal**2 + vertical**2 + step**2)
+    encoded = torch.stack([horizontal * scale, vertical * scale, step * scale], dim=1) + 0.5
     return encoded * (ray_distance > 0)
 
 

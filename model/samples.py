@@ -8,195 +8,34 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dataset.augment import UNCHANGED, AugmentConfig, Layers, ViewArrays, augment_view
-from dataset.shards import ShardError, ShardReader, ShardSet, ViewRef, require_standard_views
-from model.encoding import encode_depth, encode_image, encoded_from_camera_normals
-from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
-from render.compositing import composite, fill_smoothly
+from dataset.augment import UNCHANGED, AugmentConfig, Geometry, ViewSource, augment_view
+from dataset.shards import ShardError, ShardSet, require_standard_views
+from model.batches import Batch, PartBatch, to_batch, to_part_batch
+from model.part_fitting import fit_parts, normalise_joints
+from model.view_files import ViewFiles
+from render.errors import UserInputError
 
-RELIABLE_PERSON = 1
-"""Mask value of a person pixel whose surfaces are both reliable."""
+__all__ = [
+    "Batch",
+    "DrawSchedule",
+    "Loader",
+    "PartBatch",
+    "PartDataset",
+    "ViewDataset",
+    "make_loader",
+]
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples stacked for the networks.
-
-    Attributes:
-        image: (B, 3, R, R) float32 in -1..1.
-        depth: (B, 2, R, R) float32 network units, front and back, 0 = background.
-        reliable: (B, 1, R, R) bool, person pixels that losses may use.
-        transforms: similarities of the parts, batched.
-        keys: (augmentation, view number) of each sample; equal keys are equal samples.
-        normal: (B, 6, R, R) float32 rendered normals, encoded as `normals_from_depth` would,
-            front then back; None where they are to come from the depth.
-    """
-
-    image: Tensor
-    depth: Tensor
-    reliable: Tensor
-    transforms: PartTransforms
-    keys: tuple[tuple[int, int], ...] = ()
-    normal: Tensor | None = None
-
-    def item(self, index: int) -> Batch:
-        """Return one sample as a batch of one."""
-        chosen = slice(index, index + 1)
-        return Batch(
-            self.image[chosen],
-            self.depth[chosen],
-            self.reliable[chosen],
-            self.transforms.item(index),
-            self.keys[chosen],
-            None if self.normal is None else self.normal[chosen],
-        )
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on another device."""
-
-        def moved(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
-
-        transforms = [moved(getattr(self.transforms, f.name)) for f in fields(PartTransforms)]
-        image, depth, reliable = moved(self.image), moved(self.depth), moved(self.reliable)
-        normal = None if self.normal is None else moved(self.normal)
-        return Batch(image, depth, reliable, PartTransforms(*transforms), self.keys, normal)
-
-
-def reduction_factor(shard_resolution: int, resolution: int) -> int:
-    """Return by how much shards are reduced on read.
-
-    Raises:
-        ShardError: the shards are smaller, or not a whole multiple.
-    """
-    factor, rest = divmod(shard_resolution, resolution)
-    if rest or factor < 1:
-        raise ShardError(
-            f"--resolution: expected a whole fraction of the shards' {shard_resolution} pixels, "
-            f"got {resolution}"
-        )
-    return factor
-
-
-def reduce_image(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) averaged over blocks of factor x factor pixels."""
-    if factor == 1:
-        return image
-    height, width = image.shape[0] // factor, image.shape[1] // factor
-    blocks = image.reshape(height, factor, width, factor, -1)
-    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
-
-
-def picked_pixels(factor: int) -> slice:
-    """Return which rows and columns stand for blocks of factor x factor pixels."""
-    return slice(max(factor // 2 - 1, 0), None, factor)
-
-
-def _read_image(
-    reader: ShardReader, view: int, factor: int, layered: bool
-) -> tuple[NDArray[np.uint8], Layers | None]:
-    """Return the reduced image, and on request its layers."""
-    on_read = reader.composite == "on-read"
-    if not layered:
-        return reduce_image(reader.read("image/front", view), factor), None
-    person, coverage, picture = (
-        reader.read(name, view)
-        for name in ("person/front", "coverage", "background/pixels" if on_read else "image/front")
-    )
-    image = composite(person, coverage, picture) if on_read else picture
-    image, picture = reduce_image(image, factor), reduce_image(picture, factor)
-    reduced = reduce_image(coverage[..., None], factor)[..., 0]
-    # Nobody knows what is behind the person of a baked image.
-    background = picture if on_read else fill_smoothly(picture, reduced > 0)
-    return image, Layers(
-        person=reduce_image(person, factor), coverage=reduced, background=background
-    )
-
-
-def read_view(
-    shards: ShardSet,
-    view: ViewRef,
-    resolution: int,
-    *,
-    with_layers: bool = False,
-    with_normals: bool = False,
-) -> ViewArrays:
-    """Read one view at the working resolution.
-
-    Depth, mask and normals are never averaged: one pixel of each block is taken.
-    """
-    factor = reduction_factor(shards.resolution, resolution)
-    pick = picked_pixels(factor)
-    with shards.open(view.scan_id) as reader:
-        image, layers = _read_image(reader, view.view, factor, with_layers)
-        depth = np.stack(
-            [reader.read(f"depth/{side}", view.view)[pick, pick] for side in ("front", "back")]
-        )
-        mask = reader.read("mask", view.view)[pick, pick]
-        normals = None
-        if with_normals:
-            sides = [reader.read(f"normal/{side}", view.view) for side in ("front", "back")]
-            normals = np.stack([side[pick, pick] for side in sides])
-        joints = np.array(reader.read("joints/2d", view.view), dtype=np.float32)
-    joints[:, :2] /= factor
-    return ViewArrays(
-        image=image,
-        ray_distance=depth,
-        reliable=mask == RELIABLE_PERSON,
-        joints=joints,
-        layers=layers,
-        normals=normals,
-    )
-
-
-def _encoded_normals(samples: list[ViewArrays], distance: Tensor) -> Tensor | None:
-    """Return the rendered normals of views as (B, 6, R, R) targets, where they were read."""
-    arrays = [sample.normals for sample in samples if sample.normals is not None]
-    if not arrays:
-        return None
-    normals = torch.from_numpy(np.stack(arrays)).permute(1, 0, 4, 2, 3)
-    resolution = distance.shape[-1]
-    return torch.cat(
-        [
-            encoded_from_camera_normals(
-                normals[side], distance[:, side : side + 1], resolution, back=side == 1
-            )
-            for side in (0, 1)
-        ],
-        dim=1,
-    )
-
-
-def to_batch(
-    samples: list[ViewArrays],
-    images: list[NDArray[np.float32]],
-    keys: tuple[tuple[int, int], ...],
-) -> Batch:
-    """Stack views, their images in 0..1 and their keys into encoded tensors."""
-    resolution = samples[0].image.shape[0]
-    image = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    distance = torch.from_numpy(np.stack([sample.ray_distance for sample in samples]))
-    reliable = torch.from_numpy(np.stack([sample.reliable for sample in samples]))[:, None]
-    transforms = [fit_parts(normalise_joints(sample.joints, resolution)) for sample in samples]
-    return Batch(
-        encode_image(image),
-        encode_depth(distance),
-        reliable,
-        stack_transforms(transforms),
-        keys,
-        _encoded_normals(samples, distance),
-    )
+Sample = tuple[Geometry, NDArray[np.uint8]]
+"""Where the person of a view is, and its picture."""
 
 
 class ViewDataset(Dataset[Batch]):
@@ -234,16 +73,16 @@ class ViewDataset(Dataset[Batch]):
         self._views = self._shards.views(split)
         if not self._views:
             raise ShardError(f"{root}: expected views in the {split} split, got none")
-        reduction_factor(self._shards.resolution, resolution)
-        self._resolution = resolution
+        self.files = ViewFiles(
+            self._shards,
+            self._views,
+            resolution,
+            with_normals=with_normals,
+            cache_bytes=cache_bytes,
+        )
         self._augment = augment or UNCHANGED
         self._seed = seed
-        self._with_normals = with_normals
         self._variants: int | None = None
-        self._cache: dict[int, ViewArrays] = {}
-        pixel_bytes = 3 + 2 * 4 + 1 + 3 + 1 + 3 + (2 * 3 * 4 if with_normals else 0)
-        view_bytes = resolution * resolution * pixel_bytes
-        self._cache_limit = cache_bytes // view_bytes
 
     def __len__(self) -> int:
         return len(self._views)
@@ -257,23 +96,8 @@ class ViewDataset(Dataset[Batch]):
     def for_workers(self, processes: int) -> ViewDataset:
         """Return the same views for processes that share the memory of one."""
         other = copy.copy(self)
-        other._cache_limit = self._cache_limit // processes
+        other.files = self.files.with_memory(processes)
         return other
-
-    def view(self, index: int) -> ViewArrays:
-        """Return one view as it is in the shard, at the working resolution."""
-        if index in self._cache:
-            return self._cache[index]
-        arrays = read_view(
-            self._shards,
-            self._views[index],
-            self._resolution,
-            with_layers=self._augment.background > 0.0,
-            with_normals=self._with_normals,
-        )
-        if len(self._cache) < self._cache_limit:
-            self._cache[index] = arrays
-        return arrays
 
     def present_parts(self) -> NDArray[np.bool_]:
         """Return which parts the joints of each view fix, (N, 12) bool."""
@@ -291,21 +115,55 @@ class ViewDataset(Dataset[Batch]):
         view = self._views[index]
         return f"{view.scan_id} view {view.view}"
 
-    def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
-        """Return the batch of the given (pass, view number) pairs."""
+    def _sample(self, number: int, index: int) -> Sample:
+        files = self.files
+
+        def other_background(rng: np.random.Generator) -> NDArray[np.uint8]:
+            return files.background(int(rng.integers(len(self))))
+
+        source = ViewSource(
+            geometry=files.geometry(index),
+            image=lambda: files.image(index),
+            person=lambda: files.person(index),
+            painted=lambda: files.painted(index),
+            background=lambda: files.background(index),
+            other_background=other_background,
+        )
+        rng = np.random.default_rng([self._seed, number, index])
+        return augment_view(source, self._augment, rng)
+
+    def _samples(self, draws: list[tuple[int, int]]) -> tuple[list[Sample], list[tuple[int, int]]]:
         if self._variants is not None:
             draws = [(number % self._variants, index) for number, index in draws]
-        samples, images = [], []
-        for number, index in draws:
-            arrays, image = augment_view(
-                self.view(index),
-                self._augment,
-                np.random.default_rng([self._seed, number, index]),
-                lambda rng: self.view(int(rng.integers(len(self)))),
-            )
-            samples.append(arrays)
-            images.append(image)
-        return to_batch(samples, images, tuple(draws))
+        return [self._sample(number, index) for number, index in draws], draws
+
+    def __getitem__(self, draws: list[tuple[int, int]]) -> Batch:
+        """Return the batch of the given (pass, view number) pairs."""
+        samples, keys = self._samples(draws)
+        return to_batch(samples, tuple(keys))
+
+    def parts(self, draws: list[tuple[int, int]]) -> PartBatch:
+        """Return what phase 1 looks at of the same batch: low-resolution frames and crops."""
+        samples, keys = self._samples(draws)
+        return to_part_batch(samples, tuple(keys))
+
+
+class PartDataset(Dataset[PartBatch]):
+    """What phase 1 looks at of the batches of a `ViewDataset`, which whole frames are not of."""
+
+    def __init__(self, views: ViewDataset) -> None:
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __getitem__(self, draws: list[tuple[int, int]]) -> PartBatch:
+        """Return the part batch of the given (pass, view number) pairs."""
+        return self._views.parts(draws)
+
+    def for_workers(self, processes: int) -> PartDataset:
+        """Return the same views for processes that share the memory of one."""
+        return PartDataset(self._views.for_workers(processes))
 
 
 class DrawSchedule(Sampler[list[tuple[int, int]]]):
@@ -342,10 +200,67 @@ class DrawSchedule(Sampler[list[tuple[int, int]]]):
             yield draws
 
 
-def make_loader(
-    dataset: ViewDataset, schedule: DrawSchedule, *, workers: int = 0
-) -> DataLoader[Batch]:
-    """Return a loader of whole batches; workers = 0 reads in this process and caches."""
-    if workers > 0:
-        dataset = dataset.for_workers(workers)
-    return DataLoader(dataset, sampler=schedule, batch_size=None, num_workers=workers)
+Data = TypeVar("Data", ViewDataset, PartDataset)
+
+
+class _Fallible(Dataset[Any]):
+    """Hands an unreadable shard back as a value: raised, it would come with a traceback."""
+
+    def __init__(self, data: ViewDataset | PartDataset) -> None:
+        self._data = data
+
+    def __getitem__(self, draws: list[tuple[int, int]]) -> Any:
+        try:
+            return self._data[draws]
+        except UserInputError as error:
+            return error
+
+
+def _one_thread(worker: int) -> None:
+    """Keep a worker to one thread, as torch does for itself."""
+    cv2.setNumThreads(1)
+
+
+class Loader(Generic[Data]):
+    """Batches of a schedule, in its order, read here or by other processes.
+
+    Args:
+        data: what to read.
+        schedule: in which order.
+        workers: processes that read; 0 reads in this one and caches.
+    """
+
+    def __init__(self, data: Data, schedule: DrawSchedule, workers: int) -> None:
+        self.data: Data = data.for_workers(workers) if workers > 0 else data
+        self._loader: DataLoader[Any] = DataLoader(
+            _Fallible(self.data),
+            sampler=schedule,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_one_thread,
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches.
+
+        Raises:
+            UserInputError: a view cannot be read.
+        """
+        for batch in self._started():
+            if isinstance(batch, UserInputError):
+                raise batch
+            yield batch
+
+    def _started(self) -> Iterator[Any]:
+        # OpenCV's threads are lost to a process that is forked, which would wait for them forever.
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            return iter(self._loader)
+        finally:
+            cv2.setNumThreads(threads)
+
+
+def make_loader(data: ViewDataset, schedule: DrawSchedule, *, workers: int = 0) -> Iterable[Batch]:
+    """Return whole batches; workers = 0 reads in this process and caches."""
+    return Loader(data, schedule, workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CELL = 256
 BAR, MARGIN = 22, 8
-NAME_WIDTH = 150
+NAME_WIDTH, COLUMNS = 150, 5
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,17 +39,18 @@ def build_parser() -> argparse.ArgumentParser:
 def single_changes(config: AugmentConfig) -> dict[str, AugmentConfig]:
     """Return configurations that make no change, each change alone, and all as configured.
 
-    Alone, what has a probability is certain.
+    Alone, what has a probability is certain, and what is off is as strong as by default.
     """
-    from dataset.augment import UNCHANGED
+    from dataset.augment import UNCHANGED, AugmentConfig
 
-    return {
-        "unchanged": UNCHANGED,
-        "colour": replace(UNCHANGED, colour=config.colour),
-        "mirror": replace(UNCHANGED, mirror=1.0),
-        "background": replace(UNCHANGED, background=1.0),
-        "all, as configured": config,
-    }
+    certain = ("mirror", "background", "light", "edges")
+    changes = {"unchanged": UNCHANGED}
+    for name, off in asdict(UNCHANGED).items():
+        value = getattr(config, name)
+        if value == off:
+            value = getattr(AugmentConfig(), name)
+        changes[name] = replace(UNCHANGED, **{name: 1.0 if name in certain else value})
+    return changes | {"all, as configured": config}
 
 
 def mean_losses(
@@ -88,7 +89,7 @@ def mean_losses(
                 sums[name] = sums.get(name, 0.0) + float(value) / count
     images = [decode_image(data[[(draw, 0)]].image[0]) for draw in range(draws)]
     changed = [image.permute(1, 2, 0).clamp(0.0, 1.0).numpy() * 255 for image in images]
-    plain = data.view(0).image
+    plain = data.files.image(0)
     most = max(changed, key=lambda image: float(abs(image - plain).mean()))
     return most.round().astype("uint8"), sums
 
@@ -96,32 +97,35 @@ def mean_losses(
 def draw_picture(
     images: dict[str, NDArray[np.uint8]], losses: dict[str, dict[str, float]], path: Path
 ) -> None:
-    """Write the samples side by side, and under each its loss terms as bars.
+    """Write the samples in rows side by side, and under each its loss terms as bars.
 
     The bars of a term are drawn to one scale over all columns; figures are the terms, and
-    their change against the first column.
+    their change against the first.
     """
     from PIL import Image, ImageDraw
 
     names = list(losses)
     terms = list(losses[names[0]])
     height = CELL + BAR * (len(terms) + 2) + MARGIN
-    page = Image.new("RGB", (NAME_WIDTH + (CELL + MARGIN) * len(names), height), "white")
+    rows = -(-len(names) // COLUMNS)
+    columns = min(COLUMNS, len(names))
+    page = Image.new("RGB", (NAME_WIDTH + (CELL + MARGIN) * columns, height * rows), "white")
     draw = ImageDraw.Draw(page)
     largest = {term: max(max(losses[name][term] for name in names), 1e-12) for term in terms}
-    for row, term in enumerate(terms):
-        draw.text((MARGIN, CELL + BAR * (row + 1) + 5), term, fill="black")
-    for column, name in enumerate(names):
-        left = NAME_WIDTH + (CELL + MARGIN) * column
-        draw.text((left, 5), name, fill="black")
+    for number, name in enumerate(names):
+        row, column = divmod(number, COLUMNS)
+        left, first = NAME_WIDTH + (CELL + MARGIN) * column, height * row
+        draw.text((left, first + 5), name, fill="black")
         picture = Image.fromarray(images[name]).resize((CELL, CELL), Image.Resampling.LANCZOS)
-        page.paste(picture, (left, BAR))
-        for row, term in enumerate(terms):
+        page.paste(picture, (left, first + BAR))
+        for place, term in enumerate(terms):
+            top = first + CELL + BAR * (place + 1) + 3
+            if column == 0:
+                draw.text((MARGIN, top + 2), term, fill="black")
             value, plain = losses[name][term], losses[names[0]][term]
-            top = CELL + BAR * (row + 1) + 3
             width = round((CELL - 1) * value / largest[term])
             draw.rectangle((left, top, left + width, top + BAR - 6), fill="#a8c4e0")
-            change = "" if column == 0 or plain == 0 else f"  {value / plain - 1:+.0%}"
+            change = "" if number == 0 or plain == 0 else f"  {value / plain - 1:+.0%}"
             draw.text((left + 4, top + 2), f"{value:.4f}{change}", fill="black")
     page.save(path, format="PNG", optimize=True)
 

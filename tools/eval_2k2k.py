@@ -288,7 +288,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from dataset.shards import require_standard_views
     from model.predict import Predictor
-    from model.samples import reduction_factor
+    from model.view_files import reduction_factor
     from tools.baselines import fit_baselines
     from tools.scoring import baseline_methods, network_method
 

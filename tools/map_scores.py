@@ -10,7 +10,7 @@ from eval.metrics import Measured
 from eval.normal_maps import TwoSidedNormals
 from eval.normals import normal_error_rad, silhouette_iou
 from model.meshing import DepthMaps
-from model.samples import picked_pixels, reduction_factor
+from model.view_files import picked_pixels, reduction_factor
 from tools.baselines import true_maps
 
 

@@ -22,7 +22,7 @@ from eval.surfaces import Surface
 from eval.volumes import Occupancy
 from model.meshing import DepthMaps
 from model.predict import Predictor
-from model.samples import picked_pixels, reduction_factor
+from model.view_files import picked_pixels, reduction_factor
 from render.camera import transform_points
 from tools.baselines import (
     Baselines,

@@ -81,8 +81,8 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "--augment",
         nargs="+",
         metavar="NAME=VALUE",
-        help="changes of training samples: colour (lowest factor), mirror and background "
-        "(probabilities), each 0 to 1",
+        help="changes of training samples, such as colour=0.7 mirror=0.5 background=0.8; "
+        "docs/training.md has all",
     )
     compute = parser.add_argument_group("how the networks are computed")
     compute.add_argument(

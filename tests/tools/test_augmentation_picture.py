@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,14 @@ from tools.render_dataset import main as render_dataset
 
 
 def test_changes_are_made_one_at_a_time() -> None:
-    changes = single_changes(AugmentConfig(colour=0.6, mirror=0.5, background=0.0))
+    changes = single_changes(replace(UNCHANGED, colour=0.6, mirror=0.5))
     assert changes["unchanged"] == UNCHANGED
-    assert changes["colour"] == AugmentConfig(colour=0.6, mirror=0.0, background=0.0)
-    assert changes["mirror"] == AugmentConfig(colour=1.0, mirror=1.0, background=0.0)
+    assert changes["colour"] == replace(UNCHANGED, colour=0.6)
+    assert changes["mirror"] == replace(UNCHANGED, mirror=1.0)
+    # What is off is drawn as it would be by default.
+    assert changes["noise"] == replace(UNCHANGED, noise=AugmentConfig().noise)
     assert list(changes)[-1] == "all, as configured"
+    assert set(changes) == {"unchanged", *vars(UNCHANGED), "all, as configured"}
 
 
 def test_a_picture_has_a_column_a_change_and_the_losses_of_the_network(
