@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+
 def smooth_joints(joints: NDArray[np.floating], frames: float) -> NDArray[np.float64]:
     """Return joints smoothed by a Gaussian over time, symmetric, so that nothing lags behind.
 
