@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 LATEST_RUN = Path("runs") / "latest"
 NETWORK_NAME = "2K2K"
 OVERVIEW_ROWS = 3
+MEASUREMENT_FLAGS = (
+    *("metrics", "samples", "voxels", "normal-resolution"),
+    *("timing-runs", "scale", "align", "limit", "views"),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_shard_flags(parser)
     _add_mesh_flags(parser)
-    _add_measurement_flags(parser)
+    add_measurement_flags(parser)
+    _add_output_flags(parser)
     return parser
 
 
@@ -64,8 +69,6 @@ def _add_shard_flags(parser: argparse.ArgumentParser) -> None:
         help="score a flat card and an inflated silhouette too (needs the training scans: "
         "render-dataset --store-mesh all)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="score N views, evenly spread")
-    parser.add_argument("--views", type=int, nargs="+", metavar="N", help="view numbers to score")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps or auto")
 
 
@@ -94,7 +97,8 @@ def _add_mesh_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unit", help="of the scans: m, cm or mm (default: found out)")
 
 
-def _add_measurement_flags(parser: argparse.ArgumentParser) -> None:
+def add_measurement_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is measured, and how finely: `MEASUREMENT_FLAGS`."""
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -111,9 +115,8 @@ def _add_measurement_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--normal-resolution", type=int, default=512, metavar="R", help="rendered normals, pixels"
     )
-    parser.add_argument(
-        "--pictures", type=int, default=12, metavar="N", help="samples shown in the report"
-    )
+    parser.add_argument("--limit", type=int, metavar="N", help="score N views, evenly spread")
+    parser.add_argument("--views", type=int, nargs="+", metavar="N", help="view numbers to score")
     parser.add_argument(
         "--timing-runs", type=int, default=3, metavar="N", help="warm runs that are timed; 0: none"
     )
@@ -126,6 +129,12 @@ def _add_measurement_flags(parser: argparse.ArgumentParser) -> None:
         "--align",
         default="none",
         help="what is fitted before measuring: none, translation, or icp (with scale and turn)",
+    )
+
+
+def _add_output_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pictures", type=int, default=12, metavar="N", help="samples shown in the report"
     )
     parser.add_argument(
         "--against", type=Path, metavar="FILE", help="results.json to compare with, view by view"
