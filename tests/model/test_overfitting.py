@@ -85,7 +85,7 @@ def test_lite_overfits_four_views_to_less_than_half_a_centimetre(tmp_path: Path)
     config = dataclasses.replace(
         lite,
         augment=UNCHANGED,
-        phase2=PhaseConfig(steps=800, learning_rate=5e-3, restart_epochs=None),
+        phase2=PhaseConfig(steps=1000, learning_rate=5e-3, restart_epochs=None),
         refiner_variants=1,
     )
     model = train(config, RunOptions(shards=shards, out=tmp_path / "run", accelerator="cpu"))
@@ -100,5 +100,5 @@ def test_lite_overfits_four_views_to_less_than_half_a_centimetre(tmp_path: Path)
             rng = np.random.default_rng(0)
             found.append(p2s_pred_to_scan_cm(surface, scan_surface(reader), rng).value)
     assert len(found) == 4
-    # Without overfitting it is about 3.
+    # 0.41 cm where this was written; without overfitting it is about 3.
     assert np.mean(found) < 0.5
