@@ -231,15 +231,18 @@ def _crops(
     result = {}
     for network, parts in PARTS_OF_NETWORK.items():
         crop = resolution.crop_size(network)
-        pictures, normals = [], []
-        for part in parts:
+        pictures = torch.empty(len(parts), 3, *crop)
+        normals = torch.empty(len(parts), 6, *crop)
+        for place, part in enumerate(parts):
             matrix = transforms.canonical_to_image[part].numpy()
             to_frame = _crop_map(matrix, crop, resolution.full)
-            pictures.append(image_tensor(_cut(image, to_frame, crop, MIDDLE_GREY)))
+            picture = _cut(image, to_frame, crop, MIDDLE_GREY)
+            pictures[place] = torch.from_numpy(picture).permute(2, 0, 1)
             to_window = to_frame - np.hstack([np.zeros((2, 2)), corner[:, None]])
-            both = [torch.from_numpy(_cut(side, to_window, crop, 0.0)) for side in sides]
-            normals.append(torch.cat(both, dim=2).permute(2, 0, 1))
-        result[network] = torch.stack(pictures), torch.stack(normals)
+            for first, side in zip((0, 3), sides, strict=True):
+                cut = torch.from_numpy(_cut(side, to_window, crop, 0.0))
+                normals[place, first : first + 3] = cut.permute(2, 0, 1)
+        result[network] = pictures.sub_(MIDDLE_GREY).div_(MIDDLE_GREY), normals
     return result
 
 

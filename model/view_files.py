@@ -98,6 +98,7 @@ class ViewFiles:
         self._cache: dict[tuple[str, int], Any] = {}
         self._cached_bytes, self._cache_bytes = 0, cache_bytes
         self._readers: dict[str, ShardReader] = {}
+        self._windows: dict[int, Window] = {}
 
     def __len__(self) -> int:
         return len(self._views)
@@ -145,7 +146,9 @@ class ViewFiles:
 
     def window(self, index: int) -> Window:
         """Return the part of the frame that has the person of a view, and a margin."""
-        return self._kept("window", index, self._find_window)
+        if index not in self._windows:
+            self._windows[index] = self._find_window(index)
+        return self._windows[index]
 
     def _find_window(self, index: int) -> Window:
         found = bounds(self._read("coverage", index))
