@@ -123,13 +123,14 @@ def test_without_patience_left_a_phase_ends_early_with_its_best_weights(
 def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_the_view(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = ViewDataset.view
+    whole = ViewDataset._sample
 
-    def one_is_infinite(self: ViewDataset, index: int):  # type: ignore[no-untyped-def]
-        arrays = whole(self, index)
+    def one_is_infinite(self: ViewDataset, number: int, index: int):  # type: ignore[no-untyped-def]
+        geometry, image = whole(self, number, index)
         if self.describe(index) != bad:
-            return arrays
-        return dataclasses.replace(arrays, ray_distance=arrays.ray_distance * np.inf)
+            return geometry, image
+        infinite = geometry.ray_distance * np.inf
+        return dataclasses.replace(geometry, ray_distance=infinite), image
 
     out = tmp_path / "run"
     config = tiny_config(4)
@@ -140,7 +141,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_the_view(
     bad = trainer.run.train_data.describe(second[0])
     trainer.step(next(trainer.run.steps("1", range(1))), 0)
     expected = trainer.run.network.state_dict()
-    monkeypatch.setattr(ViewDataset, "view", one_is_infinite)
+    monkeypatch.setattr(ViewDataset, "_sample", one_is_infinite)
     options = RunOptions(shards=shards, out=out, accelerator="cpu")
 
     with pytest.raises(
