@@ -4,7 +4,7 @@ A map shows one front surface per ray, so an arm before the trunk hides its own 
 trunk behind it. Joined as the pixels lie, its rim would hang on the trunk by a curtain along
 the rays. The hidden surfaces are guessed instead: the nearer part is round (as thick as a limb
 of its distance from the rim), the farther one goes on smoothly behind it. Where the first ends
-before the second begins lies a gap, which `model.carving` cuts out.
+before the second begins lies a gap, which `model.carving` opens.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _LEAST_JUMP = 0.02
 _STEEPEST = 10.0
 """Depth per width of a pixel that a surface may have without an edge (84 degrees)."""
 
-_LIMB_RADIUS = 0.014
-"""Half the thickness of what is taken for a limb, normalised units (3.5 cm)."""
+_LIMB_RADIUS = 0.010
+"""Half the thickness of what is taken for a limb, normalised units (2.5 cm)."""
 
-_CLOSING = 20.0
+_CLOSING = 40.0
 """Depth by which a gap closes per distance, further from the rim than a limb reaches."""
 
 _STRIP = 2
 """Width of the strip along the silhouette that gaps keep from, pixels."""
 
-_CLEARANCE = 1e-5
-"""How far a gap keeps from the visible surface that it opens to, normalised units."""
+_GUESS_ERROR = 5e-3
+"""How far off the guessed sides of a gap are, normalised units (1.3 cm)."""
 
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
@@ -53,31 +53,83 @@ class _Side:
     mask: Mask
 
 
-def find_gaps(maps: DepthMaps, pixel: float) -> list[DepthMaps]:
-    """Return the gaps that depth edges of the front and of the back open.
+@dataclass(frozen=True)
+class Gap:
+    """Air between two surfaces that one ray passes.
+
+    Attributes:
+        begin, end: (R, R) float32 ray distance of the hidden surfaces before and behind it.
+        inside: (R, R) bool, where it is.
+        front_edges, back_edges: (R-1, R-1) bool, cells across which the front or the back jumps.
+    """
+
+    begin: Depths
+    end: Depths
+    inside: Mask
+    front_edges: Mask
+    back_edges: Mask
+
+
+def find_gap(maps: DepthMaps, pixel: float) -> Gap | None:
+    """Return the gap that depth edges of the front and of the back open, or None without any.
 
     Args:
         maps: depth of both sides.
         pixel: width of a pixel at distance 1, normalised units.
-
-    Returns:
-        Up to two sets of maps: `front` and `back` are where the gap begins and ends, `mask`
-        where it is; it reaches one pixel beyond the surface wherever it opens to the outside.
     """
-    gaps = []
-    front = _gap(_Side(maps.front, maps.back, maps.mask), pixel)
-    if front is not None:
-        gaps.append(DepthMaps(*front, maps.point_scale))
-    back = _gap(_Side(-maps.back, -maps.front, maps.mask), pixel)
-    if back is not None:
-        near, far, mask = back
-        gaps.append(DepthMaps(-far, -near, mask, maps.point_scale))
-    return gaps
+    jump = max(_LEAST_JUMP, _STEEPEST * pixel)
+    behind_front = _gap(_Side(maps.front, maps.back, maps.mask), pixel, jump)
+    before_back = _gap(_Side(-maps.back, -maps.front, maps.mask), pixel, jump)
+    if behind_front is None and before_back is None:
+        return None
+    nothing = (maps.front, maps.front, np.zeros_like(maps.mask))
+    begin, end, under_front = behind_front or nothing
+    mirrored_end, mirrored_begin, under_back = before_back or nothing
+    # What goes on from where it is seen is better known than a thickness.
+    begin = np.where(under_back, -mirrored_begin, begin)
+    end = np.where(under_back & ~under_front, -mirrored_end, end)
+    inside = (under_front | under_back) & (end - begin > MINIMUM_THICKNESS)
+    inside = _worth_it(inside, (begin, end), maps, pixel, jump)
+    cells = person_cells(maps.mask)
+    return Gap(
+        begin=begin,
+        end=end,
+        inside=inside,
+        front_edges=cells & (_range(maps.front) > jump),
+        back_edges=cells & (_range(maps.back) > jump),
+    )
 
 
-def _gap(side: _Side, pixel: float) -> tuple[Depths, Depths, Mask] | None:
+def _worth_it(
+    inside: Mask, guesses: tuple[Depths, Depths], maps: DepthMaps, pixel: float, jump: float
+) -> Mask:
+    """Return the parts of a gap whose guessed sides are nearer to the truth than the walls."""
+    labels, count = ndimage.label(inside)
+    guessed, walls = np.zeros((2, count + 1))
+    rows, columns = np.nonzero(person_cells(inside))
+    for guess in guesses:
+        area = pixel * np.hypot(pixel, _range(guess)[rows, columns])
+        guessed += np.bincount(labels[rows, columns], _GUESS_ERROR * area, minlength=count + 1)
+    for depth in (maps.front, maps.back):
+        highest = np.where(person_cells(maps.mask), _range(depth), 0.0)
+        rows, columns = np.nonzero(highest > jump)
+        height = highest[rows, columns].astype(np.float64)
+        part = np.max([labels[rows + i, columns + j] for i in (0, 1) for j in (0, 1)], axis=0)
+        # The points of a wall between two surfaces are a quarter of its height from either.
+        walls += np.bincount(part, pixel * height**2 / 4.0, minlength=count + 1)
+    is_opened = walls > guessed
+    is_opened[0] = False
+    return np.asarray(is_opened[labels])
+
+
+def _range(depth: Depths) -> Depths:
+    """Return (R-1, R-1) how far apart the four corners of each cell are."""
+    corners = np.stack([depth[:-1, :-1], depth[1:, :-1], depth[:-1, 1:], depth[1:, 1:]])
+    return np.asarray(corners.max(axis=0) - corners.min(axis=0), dtype=np.float32)
+
+
+def _gap(side: _Side, pixel: float, jump: float) -> tuple[Depths, Depths, Mask] | None:
     """Return where a side's gap begins and ends and where it is, or None without an edge."""
-    jump = np.float32(max(_LEAST_JUMP, _STEEPEST * pixel))
     infinity = np.float32(np.inf)
     # OpenCV's filters see what is nearest and farthest among a pixel's four neighbours.
     nearest = cv2.erode(np.where(side.mask, side.seen, infinity), _CROSS)
@@ -96,9 +148,7 @@ def _gap(side: _Side, pixel: float) -> tuple[Depths, Depths, Mask] | None:
     # Through the silhouette a gap opens only where a rim meets it: elsewhere the wall there may
     # be the true side of a thigh or a foot.
     inside = _touching(inside & (~silhouette | _grown(before, 2 * _STRIP)), before)
-    if not person_cells(inside).any():
-        return None
-    return _opened(side, near, far, inside)
+    return near, far.astype(np.float32), inside
 
 
 def _thickness(rim: Mask, pixel: float) -> Depths:
@@ -122,17 +172,3 @@ def _touching(region: Mask, wanted: Mask) -> Mask:
     kept[labels[wanted]] = True
     kept[0] = False
     return np.asarray(kept[labels])
-
-
-def _opened(side: _Side, near: Depths, far: Depths, inside: Mask) -> tuple[Depths, Depths, Mask]:
-    """Let a gap reach one pixel beyond the surface wherever there is air beside it."""
-    begin = cv2.erode(np.where(inside, near, np.float32(np.inf)), _SQUARE)
-    reach = np.isfinite(begin) & ~inside
-    least = np.float32(MINIMUM_THICKNESS + _CLEARANCE)
-    air = reach & ~side.mask & (far - begin > least)
-    before = reach & side.mask & (side.seen - begin > least)
-    behind = reach & side.mask & ~before & (far - side.other > least)
-    clear = np.float32(_CLEARANCE)
-    near = np.where(inside, near, np.where(behind, side.other + clear, begin))
-    far = np.where(before, side.seen - clear, far)
-    return near, far.astype(np.float32), inside | air | before | behind

@@ -106,34 +106,22 @@ def _cell_corners(cells: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[
     return corners, pixels
 
 
-def _edges(
-    cells: NDArray[np.bool_], corners: NDArray[np.int64], beyond: NDArray[np.bool_]
+def front_faces(
+    corners: NDArray[np.int64], turned: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """Return the (E, 2) directed edges from cells to others, the cells to the left of them.
+    """Return the (2C, 3) faces of (C, 4) cells, towards the camera.
 
     Args:
-        cells: (R-1, R-1) bool.
-        corners: (C, 4) of `_cell_corners`.
-        beyond: (R+1, R+1) bool, the cells beyond the edges, with a frame of one cell.
+        corners: vertices of each cell.
+        turned: (C,) bool, cells whose diagonal runs from the top left, not from the top right.
     """
-    neighbours_and_edges = (
-        (beyond[1:-1, :-2], (0, 2)),
-        (beyond[2:, 1:-1], (2, 3)),
-        (beyond[1:-1, 2:], (3, 1)),
-        (beyond[:-2, 1:-1], (1, 0)),
-    )
-    return np.concatenate(
-        [corners[neighbour[cells]][:, edge] for neighbour, edge in neighbours_and_edges]
-    )
-
-
-def _walls(edges: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return (2E, 3) faces from the front's (E, 2) edges to the back's, `count` vertices on."""
-    start, end = edges.T
+    if turned is not None:
+        corners = np.where(turned[:, None], corners[:, [1, 3, 0, 2]], corners)
+    top_left, top_right, bottom_left, bottom_right = corners.T
     return np.concatenate(
         [
-            np.stack([end, start, start + count], axis=1),
-            np.stack([end, start + count, end + count], axis=1),
+            np.stack([top_left, bottom_left, top_right], axis=1),
+            np.stack([top_right, bottom_left, bottom_right], axis=1),
         ]
     )
 
@@ -172,32 +160,44 @@ class PixelGrid:
         return cls(cells, *_cell_corners(cells))
 
     def closed_faces(
-        self, part: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the faces of both sides of some cells, and the walls that close them.
+        self,
+        front: NDArray[np.int64],
+        back: NDArray[np.int64],
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.int64]:
+        """Return the (F, 3) faces of both sides and of the walls along the silhouette.
 
         Args:
-            part: (R-1, R-1) bool, some of the cells.
-
-        Returns:
-            (F, 3) faces of both sides; (W, 3) walls along the silhouette; (N, 3) walls
-            towards the other cells.
+            front, back: (C, 4) vertices of each cell on either side.
+            chosen: (C,) bool, cells whose faces are wanted; None for all.
         """
-        corners = self.corners[part[self.cells]]
-        top_left, top_right, bottom_left, bottom_right = corners.T
-        front = np.concatenate(
+        if chosen is None:
+            chosen = np.ones(len(front), dtype=bool)
+        start, end = self._outline(front, chosen).T
+        start_behind, end_behind = self._outline(back, chosen).T
+        return np.concatenate(
             [
-                np.stack([top_left, bottom_left, top_right], axis=1),
-                np.stack([top_right, bottom_left, bottom_right], axis=1),
+                front_faces(front[chosen]),
+                front_faces(back[chosen])[:, ::-1],
+                np.stack([end, start, start_behind], axis=1),
+                np.stack([end, start_behind, end_behind], axis=1),
             ]
         )
-        count = len(self.pixels)
-        outside = np.pad(~self.cells, 1, constant_values=True)
-        others = np.pad(self.cells & ~part, 1)
-        return (
-            np.concatenate([front, front[:, ::-1] + count]),
-            _walls(_edges(part, corners, outside), count),
-            _walls(_edges(part, corners, others), count),
+
+    def _outline(self, corners: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the (E, 2) directed edges of the cells' outline, the cells to the left of them."""
+        padded = np.pad(self.cells, 1)
+        neighbours_and_edges = (
+            (padded[1:-1, :-2], (0, 2)),
+            (padded[2:, 1:-1], (2, 3)),
+            (padded[1:-1, 2:], (3, 1)),
+            (padded[:-2, 1:-1], (1, 0)),
+        )
+        return np.concatenate(
+            [
+                corners[chosen & ~neighbour[self.cells]][:, edge]
+                for neighbour, edge in neighbours_and_edges
+            ]
         )
 
     def points(self, maps: DepthMaps, camera: Camera) -> NDArray[np.float64]:
@@ -210,21 +210,35 @@ class PixelGrid:
             raise ValueError(
                 f"camera: expected resolution {maps.resolution}, got {camera.resolution}"
             )
-        rows, columns = self.pixels[:, 0], self.pixels[:, 1]
+        rows, columns = self.pixels.T
         front, back = (side[rows, columns].astype(np.float64) for side in (maps.front, maps.back))
         used = np.stack([front, back])
         if not np.isfinite(used).all() or (used <= 0).any():
             raise ValueError("front, back: expected positive finite depths inside the mask")
-        # Rays of the person's box alone: those of the whole picture take longer than the rest.
-        box = tuple(slice(int(ends.min()), int(ends.max()) + 1) for ends in (rows, columns))
-        place = rows - box[0].start, columns - box[1].start
-        rays = camera.rays(*box)[place]
-        starts = np.broadcast_to(camera.ray_origins(*box), (*(s.stop - s.start for s in box), 3))[
-            place
-        ]
-        depths = (front, np.maximum(back, front + MINIMUM_THICKNESS))
-        points = np.concatenate([depth[:, None] * rays + starts for depth in depths])
-        return np.asarray(_ORIGIN + maps.point_scale * (points - _ORIGIN))
+        depths = np.stack([front, np.maximum(back, front + MINIMUM_THICKNESS)])
+        return points_on_rays(self.pixels, depths, camera, maps.point_scale).reshape(-1, 3)
+
+
+def points_on_rays(
+    pixels: NDArray[np.int64], depths: NDArray[np.float64], camera: Camera, point_scale: float
+) -> NDArray[np.float64]:
+    """Return the (..., V, 3) points at (..., V) depths on the rays of (V, 2) pixels.
+
+    Args:
+        pixels: row and column.
+        depths: ray distance, normalised units.
+        camera: the camera of the pixels.
+        point_scale: of `DepthMaps`.
+    """
+    rows, columns = pixels.T
+    # Rays of the person's box alone: those of the whole picture take longer than the rest.
+    top, left = int(rows.min()), int(columns.min())
+    box = slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1)
+    rays = camera.rays(*box)
+    starts = np.broadcast_to(camera.ray_origins(*box), rays.shape)
+    place = rows - top, columns - left
+    points = depths[..., None] * rays[place] + starts[place]
+    return np.asarray(_ORIGIN + point_scale * (points - _ORIGIN))
 
 
 def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
@@ -249,7 +263,7 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
     grid = PixelGrid.of(maps.mask)
     return trimesh.Trimesh(
         vertices=grid.points(maps, camera),
-        faces=np.concatenate(grid.closed_faces(grid.cells)),
+        faces=grid.closed_faces(grid.corners, grid.corners + len(grid.pixels)),
         process=False,
     )
 

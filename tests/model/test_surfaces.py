@@ -48,15 +48,37 @@ def test_of_two_parts_the_larger_one_is_kept(method: SurfaceMethod) -> None:
 
 
 def test_behind_an_arm_there_is_air_and_no_curtain() -> None:
-    maps, camera = arm_before_trunk(), Camera(64)
+    maps, camera = arm_before_trunk(256), Camera(256)
     joined, opened = stitch(maps, camera), stitch_with_gaps(maps, camera)
     assert opened.is_watertight and opened.is_winding_consistent and opened.body_count == 1
     # Half way between the free end of the bar (0.8) and the plate (1.1), inside the joined mesh.
-    ray = camera.rays()[32, 38]
+    ray = camera.rays()[128, 157]
     assert joined.contains([0.95 * ray])[0] and not opened.contains([0.95 * ray])[0]
     # The plate behind and the bar before stay where they are.
     assert opened.contains([0.82 * ray, 1.15 * ray]).all()
-    assert opened.volume < 0.97 * joined.volume
+    assert opened.volume < 0.995 * joined.volume
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_gaps_of_any_shape_leave_a_closed_surface(seed: int) -> None:
+    """Random bars before and behind each other, ends and crossings of all kinds."""
+    rng = np.random.default_rng(seed)
+    mask, front, back = np.zeros((96, 96), bool), np.full((96, 96), 9.0), np.zeros((96, 96))
+    rows, columns = np.indices((96, 96))
+    for _ in range(7):
+        centre, angle = rng.uniform(24, 72, 2), rng.uniform(0, np.pi)
+        across = (columns - centre[0]) * np.sin(angle) - (rows - centre[1]) * np.cos(angle)
+        along = (columns - centre[0]) * np.cos(angle) + (rows - centre[1]) * np.sin(angle)
+        bar = (np.abs(across) < rng.uniform(1, 9)) & (np.abs(along) < rng.uniform(10, 40))
+        depth = rng.uniform(0.6, 1.4) + rng.uniform(-0.004, 0.004) * along
+        front[bar] = np.minimum(front, depth)[bar]
+        back[bar] = np.maximum(back, depth + 0.05)[bar]
+        mask |= bar
+    maps = DepthMaps((front * mask).astype("f4"), back.astype("f4"), mask)
+    joined, opened = stitch(maps, Camera(96)), stitch_with_gaps(maps, Camera(96))
+    assert opened.is_watertight and opened.is_winding_consistent
+    assert len(opened.faces) > len(largest_part(joined).faces)
+    assert 0 < opened.volume < joined.volume
 
 
 def test_an_arm_that_hangs_on_its_curtain_alone_is_not_cut_off() -> None:
