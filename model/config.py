@@ -252,6 +252,8 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 def config_from_dict(values: dict[str, Any]) -> TrainConfig:
     """Rebuild a configuration from `config_to_dict`.
 
+    Changes of samples that an earlier version did not know are off, as they were in its runs.
+
     Raises:
         TypeError, ValueError, KeyError: unknown fields or values out of range.
     """
@@ -266,6 +268,7 @@ def config_from_dict(values: dict[str, Any]) -> TrainConfig:
         "compute": ComputeConfig,
     }
     plain = dict(values)
+    plain["augment"] = asdict(UNCHANGED) | plain["augment"]
     for name, kind in nested.items():
         plain[name] = kind(**plain[name])
     optimiser = plain["optimiser"]

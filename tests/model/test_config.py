@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from dataset.augment import AugmentConfig
+from dataset.augment import UNCHANGED
 from model.config import PRESETS, PhaseConfig, config_from_dict, config_to_dict
 
 
@@ -22,8 +24,10 @@ def test_phases_of_no_length_are_refused(changes: dict[str, int], expected: str)
         PhaseConfig(**changes)
 
 
-def test_a_configuration_from_before_an_augmentation_takes_its_default() -> None:
+def test_a_configuration_from_before_an_augmentation_goes_on_without_it() -> None:
     values = config_to_dict(PRESETS["lite"])
     values["augment"] = {"colour": 0.6, "mirror": 0.5, "background": 0.0}
-    assert config_from_dict(values).augment == AugmentConfig(colour=0.6, background=0.0)
+    assert config_from_dict(values).augment == replace(UNCHANGED, colour=0.6, mirror=0.5)
+    with pytest.raises(TypeError, match="sparkle"):
+        config_from_dict(values | {"augment": {"sparkle": 1.0}})
     assert config_from_dict(config_to_dict(PRESETS["lite"])) == PRESETS["lite"]
