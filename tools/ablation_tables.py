@@ -15,9 +15,7 @@ from eval.tables import aligned_table, format_value, heading
 from render.files import write_text_atomically
 from tools.ablation_cells import GIB, Cell, Scores, StepMemory
 from tools.cli import toolkit_version
-
-PAPER_MEMORY_SHARE = {512: 0.87, 1024: 0.73, 2048: 0.64}
-"""Part-wise over whole-image memory of a training step by resolution (table 3 of the paper)."""
+from tools.step_cost import PAPER_MEMORY_SHARE
 
 COMPUTED = "c"
 """Marks memory that was computed, not measured."""

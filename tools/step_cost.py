@@ -27,6 +27,9 @@ T = TypeVar("T")
 ADAM_BYTES = 3 * 4
 """Of each trained weight: its gradient and the two moments of Adam, all float32."""
 
+PAPER_MEMORY_SHARE = {512: 0.87, 1024: 0.73, 2048: 0.64}
+"""Part-wise over whole-image memory of a training step by resolution (table 3 of the paper)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepNeed:

@@ -20,14 +20,12 @@ from render.errors import UserInputError
 from tools.bench._train_scale import FULL, QUICK, Scale, spec_of
 from tools.bench._train_views import bench_convergence, bench_loader
 from tools.cli import EXIT_OK, new_parser, run_command
-from tools.step_cost import StepCost, measure
+from tools.step_cost import PAPER_MEMORY_SHARE, StepCost, measure
 
 if TYPE_CHECKING:
     from model.config import TrainConfig
 
 GIB, MEGABYTE = 2**30, 1e6
-PAPER_MEMORY_SHARE = {512: 0.87, 1024: 0.73, 2048: 0.64}
-"""Part-wise over whole-image memory of a training step (table 3 of the paper)."""
 
 REFERENCE = (
     "on 2 cores with avx512_bf16, forward + backward, fp32 to bf16 channels_last: face AU-Net "
