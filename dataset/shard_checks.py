@@ -188,6 +188,7 @@ def _shape(file: h5py.File) -> ShardShape:
             _check_table(file, name, (shape.people, *row), kind)
     for name, (expected, kind) in SINGLES.items():
         _check_table(file, name, expected, kind)
+    _check_cameras(file)
     for name in file["view/rig"] if "view/rig" in file else ():
         rig = file[f"view/rig/{name}"]
         _check_table(file, f"view/rig/{name}", (shape.views, *rig.shape[1:]), rig.dtype.kind)
@@ -195,6 +196,19 @@ def _shape(file: h5py.File) -> ShardShape:
         for name, kind in (("mesh/vertices", "f"), ("mesh/faces", "i")):
             _check_table(file, name, (len(file[name]), 3), kind)
     return shape
+
+
+def _check_cameras(file: h5py.File) -> None:
+    """See that turns are finite, and that frames lead back."""
+    for name in ("view/yaw_deg", "view/pitch_deg", "view/roll_deg", "camera/shrink"):
+        if not np.isfinite(file[name][()]).all():
+            raise ShardError(f"expected finite numbers in {name}, got others")
+    for name in ("camera/pose", "camera/normalised_from_scan"):
+        matrix = file[name][()]
+        if not (np.isfinite(matrix).all() and (np.linalg.det(matrix[..., :3, :3]) > 0.0).all()):
+            raise ShardError(
+                f"expected a finite frame that is neither flat nor mirrored in {name}, got another"
+            )
 
 
 def _integer(file: h5py.File, name: str, least: int, most: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -193,9 +194,9 @@ class ShardWriter:
         self._table("mesh/faces", np.asarray(faces, dtype=np.int32), packed=True)
 
     def _table(self, name: str, values: NDArray, packed: bool = False) -> None:
-        options: dict[str, object] = {}
+        options: dict[str, Any] = {}
         if packed and values.size:
-            options = packed_rows(*values.shape, values.itemsize)
+            options = packed_rows(len(values), values.shape[1], values.itemsize)
         self._file.create_dataset(name, data=values, track_times=False, **options)
 
     def _finish(self) -> None:

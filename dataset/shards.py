@@ -184,13 +184,20 @@ class ShardSet:
         return reader
 
     def verify(self, scan_id: str) -> None:
-        """Compare a shard's bytes with the index.
+        """Compare a shard with its line of the index.
 
         Raises:
-            ShardError: size or SHA-256 differ.
+            ShardError: scan, subject, size or SHA-256 differ.
         """
-        self.open(scan_id).close()
-        path, entry = shard_path(self._root, scan_id), self._entries[scan_id]
+        path = shard_path(self._root, scan_id)
+        with self.open(scan_id) as reader:
+            entry = self._entries[scan_id]
+            for name in ("scan_id", "subject"):
+                expected, found = getattr(entry, name), getattr(reader, name)
+                if found != expected:
+                    raise ShardError(
+                        f"{path}: expected {name} {expected} as in the index, got {found}"
+                    )
         if file_digest(path) != (entry.bytes, entry.sha256):
             raise ShardError(f"{path}: expected the SHA-256 of the index, got another")
 

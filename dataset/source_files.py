@@ -51,10 +51,13 @@ def _files(scan: Scan) -> Iterator[Path]:
 def _named_files(path: Path) -> Iterator[Path]:
     """Yield the materials and textures that a mesh file names, in its order."""
     pattern = _NAMED_IN_HEAD.get(path.suffix.lower())
-    if pattern is None or not path.is_file():
+    if pattern is None:
         return
-    with path.open("rb") as file:
-        names = pattern.findall(file.read(BLOCK_BYTES))
+    try:
+        with path.open("rb") as file:
+            names = pattern.findall(file.read(BLOCK_BYTES))
+    except OSError:  # said where the scan is read
+        return
     for name in dict.fromkeys(names):
         try:
             named = inside(path.parent, path.parent, name.decode("utf-8", "replace"), path)
@@ -67,15 +70,16 @@ def _named_files(path: Path) -> Iterator[Path]:
 
 
 def _sample(path: Path) -> tuple[int, list[bytes]]:
-    """Return the size and some blocks of a file; -1 and none where there is no such file."""
-    if not path.is_file():
+    """Return the size and some blocks of a file; -1 and none where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size <= BLOCKS * BLOCK_BYTES:
+                return size, [file.read()]
+            blocks = []
+            for number in range(BLOCKS):
+                file.seek(number * (size - BLOCK_BYTES) // (BLOCKS - 1))
+                blocks.append(file.read(BLOCK_BYTES))
+    except OSError:  # said where the scan is read
         return -1, []
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        if size <= BLOCKS * BLOCK_BYTES:
-            return size, [file.read()]
-        blocks = []
-        for number in range(BLOCKS):
-            file.seek(number * (size - BLOCK_BYTES) // (BLOCKS - 1))
-            blocks.append(file.read(BLOCK_BYTES))
     return size, blocks

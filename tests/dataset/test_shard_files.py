@@ -117,6 +117,23 @@ def test_a_box_reads_the_same_as_the_part_of_the_whole(tmp_path: Path, composite
         reader.read("mask", 0, (0, RESOLUTION + 1, 0, 5))
 
 
+@pytest.mark.parametrize("composite", ["baked", "on-read"])
+def test_several_boxes_are_those_of_the_whole_in_their_order(
+    tmp_path: Path, composite: str
+) -> None:
+    boxes = [(40, 60, 250, 290), (17, 300, 255, 257), (40, 60, 250, 290), (250, 260, 90, 300)]
+    with ShardReader(write_shard(tmp_path / "a.h5", composite)) as reader:
+        for name in ("image/front", "depth/back", "normal/front", "mask"):
+            whole = reader.read(name, 1)
+            parts = reader.read_boxes(name, 1, boxes)
+            for (row0, row1, col0, col1), part in zip(boxes, parts, strict=True):
+                assert np.array_equal(part, whole[row0:row1, col0:col1]), name
+        with pytest.raises(ValueError, match="boxes: expected one or more"):
+            reader.read_boxes("mask", 0, [])
+        with pytest.raises(ValueError, match="box: expected a part of 300 x 300"):
+            reader.read_boxes("mask", 0, [*boxes, (0, 1, 0, 301)])
+
+
 def test_every_view_has_its_own_camera_and_its_depth_is_about_its_own_distance(
     tmp_path: Path,
 ) -> None:
@@ -276,6 +293,13 @@ def set_attribute(name: str, value: object) -> Callable[[h5py.File], None]:
         (replace_table("camera/fov_deg", np.array([50.0, 180.0])), "camera/fov_deg between"),
         (replace_table("camera/distance", np.array([np.nan, 1.0])), "camera/distance between"),
         (replace_table("view/pitch_deg", np.zeros(3)), "view/pitch_deg"),
+        (replace_table("view/yaw_deg", np.array([np.nan, 0.0])), "finite numbers in view/yaw_deg"),
+        (replace_table("camera/shrink", np.inf), "finite numbers in camera/shrink"),
+        (replace_table("camera/pose", np.zeros((2, 4, 4))), "flat nor mirrored in camera/pose"),
+        (
+            replace_table("camera/normalised_from_scan", np.diag([-1.0, 1.0, 1.0, 1.0])),
+            "flat nor mirrored in camera/normalised_from_scan",
+        ),
         (set_attribute("unit_cm", np.nan), "unit_cm"),
         (set_attribute("config", np.bytes_(b"[1]")), "JSON object"),
         (set_attribute("config", np.bytes_(b"{")), "JSON object"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ def root(tmp_path: Path) -> Path:
     entries = []
     for scan_id in ("b", "a"):
         path = shard_path(tmp_path, scan_id)
-        with ShardWriter(path, make_header(RESOLUTION, 2)) as writer:
+        header = replace(make_header(RESOLUTION, 2), scan_id=scan_id, subject=scan_id.upper())
+        with ShardWriter(path, header) as writer:
             writer.add_view(make_record(RESOLUTION, 0))
             writer.add_view(make_record(RESOLUTION, 1))
         size, digest = file_digest(path)
