@@ -9,23 +9,21 @@ from typing import Any
 
 from dataset.joints import JOINT_COUNT
 from dataset.scans import Scan
-from dataset.set_lock import LOCK_NAME
 from dataset.shard_codec import ShardError
 from dataset.shard_index import (
     INDEX_NAME,
     SCANS_FOLDER,
     SHARD_SUFFIX,
-    SPLITS_FOLDER,
     ShardEntry,
     ShardIndex,
     file_digest,
+    foreign_files,
     read_index,
     shard_path,
 )
 from dataset.shard_reader import ShardReader
 from dataset.source_files import source_digest
 from dataset.synthesis_config import SynthesisConfig
-from render.files import PARTIAL_SUFFIX
 
 
 def existing_set(
@@ -61,8 +59,7 @@ def existing_set(
             ) from error
         found: Mapping[str, Any] | None = index.config
     else:
-        ours = {SCANS_FOLDER, SPLITS_FOLDER, INDEX_NAME + PARTIAL_SUFFIX, LOCK_NAME}
-        strange = sorted(path.name for path in out.iterdir() if path.name not in ours)
+        strange = foreign_files(out)
         if strange:
             raise ShardError(
                 f"{out}: expected an empty folder or a shard set, found {strange[0]} "

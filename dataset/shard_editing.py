@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset.set_lock import LOCK_NAME, SetLock
+from dataset.set_lock import SetLock
 from dataset.shard_codec import ShardError
 from dataset.shard_index import (
+    INDEX_NAME,
     SCANS_FOLDER,
     SHARD_SUFFIX,
-    SPLITS_FOLDER,
     ShardEntry,
     ShardIndex,
     checked_scan_id,
     file_digest,
+    foreign_files,
+    read_index,
     read_split_lists,
     read_splits,
     shard_path,
@@ -25,6 +28,7 @@ from dataset.shard_index import (
     write_splits,
 )
 from dataset.shard_reader import ShardReader
+from dataset.shard_writer import canonical_json
 from dataset.shards import ShardSet
 from dataset.splits import SplitRequest, assign_splits
 from render.errors import OutputError
@@ -61,29 +65,40 @@ def shard_files(root: Path) -> list[Path]:
 def rebuild_index(root: Path, tool_version: str, on_shard: OnShard) -> EditReport:
     """Write index.json from the shards, and give a split to those that have none.
 
-    Shards that cannot be read, or were made otherwise than the first, are left out and named.
+    Shards that cannot be read, or were made otherwise than most, are left out and named.
 
     Raises:
         ShardError: there is no shard that can be read, or another process writes the set.
     """
-    entries: list[ShardEntry] = []
+    found: dict[Path, tuple[ShardEntry, dict[str, object]]] = {}
     failed: dict[str, str] = {}
-    first: tuple[str, dict[str, object]] | None = None
     files = shard_files(root)
     with SetLock(root):
         for path in files:
             try:
-                entry, config = _entry(path)
-                first = first or (str(path), config)
-                require_same_config(str(path), config, *first)
-                entries.append(entry)
+                found[path] = _entry(path)
             except ShardError as error:
                 failed[str(path)] = str(error)
             on_shard(path.name)
-        if first is None:
+        if not found:
             raise ShardError(f"{root}: expected a shard that can be read, found none")
-        _write_set(root, first[1], tool_version, entries, read_splits(root))
+        usual = _most_frequent_config(found)
+        entries = []
+        for path, (entry, config) in found.items():
+            try:
+                require_same_config(str(path), config, str(usual), found[usual][1])
+                entries.append(entry)
+            except ShardError as error:
+                failed[str(path)] = str(error)
+        _write_set(root, found[usual][1], tool_version, entries, read_splits(root))
     return EditReport(kept=tuple(entry.scan_id for entry in entries), failed=failed)
+
+
+def _most_frequent_config(found: Mapping[Path, tuple[ShardEntry, dict[str, object]]]) -> Path:
+    """Return the first of the shards that were made as most were."""
+    texts = {path: canonical_json(config) for path, (_, config) in found.items()}
+    (most, _), *_ = Counter(texts.values()).most_common(1)
+    return next(path for path, text in texts.items() if text == most)
 
 
 def merge_sets(
@@ -113,10 +128,11 @@ def merge_sets(
         listed = read_splits(shards.root)
         split_of |= {name: listed[name] for name in shards.scan_ids if name in listed}
     _require_one_split([entry for _, entry in entries.values()], split_of)
-    _require_free(out)
+    _require_free(out, entries)
     kept: list[ShardEntry] = []
     failed: dict[str, str] = {}
     with SetLock(out):
+        _require_free(out, entries)  # another merge may have ended since
         for scan_id, (shards, entry) in entries.items():
             source = shard_path(shards.root, scan_id)
             try:
@@ -146,9 +162,11 @@ def resplit(root: Path, lists: Path | None, tool_version: str) -> dict[str, tupl
         ShardError: lists name scans that are not there, or the images show several people, who
             stand beside others of their split.
     """
+    read_index(root)  # before anything is written
     with SetLock(root):
-        shards = ShardSet(root)
-        if shards.config.get("people_per_image", 1) != 1:
+        # Lists that contradict each other, as a run that is cut short may leave them, are mended.
+        index = read_index(root)
+        if index.config.get("people_per_image", 1) != 1:
             raise ShardError(
                 f"{root}: expected one person an image, found groups of one split (render again "
                 "with other lists)"
@@ -156,10 +174,10 @@ def resplit(root: Path, lists: Path | None, tool_version: str) -> dict[str, tupl
         listed = {} if lists is None else read_split_lists(lists)
         if lists is not None and not listed:
             raise ShardError(f"{lists}: expected train.txt, val.txt or test.txt, found no scan ids")
-        unknown = sorted(set(listed) - set(shards.scan_ids))
+        unknown = sorted(set(listed) - {entry.scan_id for entry in index.shards})
         if unknown:
             raise ShardError(f"{lists}: expected scans of {root}, found {unknown[0]}")
-        _write_set(root, shards.config, tool_version, shards.index.shards, {}, listed)
+        _write_set(root, index.config, tool_version, index.shards, {}, listed)
     return ShardSet(root).splits
 
 
@@ -231,13 +249,19 @@ def _require_one_split(entries: Sequence[ShardEntry], split_of: Mapping[str, str
             )
 
 
-def _require_free(out: Path) -> None:
+def _require_free(out: Path, scan_ids: Collection[str]) -> None:
+    """See that a folder is new, or holds what a merge of these scans left that was cut short."""
     if not out.exists():
         return
     if not out.is_dir():
         raise ShardError(f"{out}: expected a folder for the shard set, found a file")
-    ours = {SCANS_FOLDER, SPLITS_FOLDER, LOCK_NAME}
-    strange = sorted(path.name for path in out.iterdir() if path.name not in ours)
+    strange = foreign_files(out)
+    strange += [INDEX_NAME] * (out / INDEX_NAME).exists()
+    strange += sorted(
+        f"{SCANS_FOLDER}/{path.name}"
+        for path in (out / SCANS_FOLDER).glob(f"*{SHARD_SUFFIX}")
+        if path.name.removesuffix(SHARD_SUFFIX) not in scan_ids
+    )
     if strange:
         raise ShardError(f"{out}: expected a new or empty folder, found {strange[0]}")
 
@@ -253,6 +277,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
         except OSError:
             shutil.copyfile(source, partial)
         os.replace(partial, target)
+        partial.unlink(missing_ok=True)  # a name of the same file is not renamed to another
     except OSError as error:
         raise OutputError(
             f"{target}: expected to write a shard there, got: {error.strerror or error}"

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dataset.set_lock import LOCK_NAME
 from dataset.shard_codec import MOST_VIEWS, RESOLUTION_LIMITS, SCHEMA_VERSION, ShardError
 from dataset.splits import SPLITS
-from render.files import write_text_atomically
+from render.files import PARTIAL_SUFFIX, write_text_atomically
 
 T = TypeVar("T")
 
@@ -85,6 +86,12 @@ def shard_path(root: Path, scan_id: str) -> Path:
     return root / SCANS_FOLDER / (checked_scan_id(scan_id) + SHARD_SUFFIX)
 
 
+def foreign_files(root: Path) -> list[str]:
+    """Return names of what a folder holds that no run or merge which was cut short leaves there."""
+    ours = {SCANS_FOLDER, SPLITS_FOLDER, INDEX_NAME, INDEX_NAME + PARTIAL_SUFFIX, LOCK_NAME}
+    return sorted(path.name for path in root.iterdir() if path.name not in ours)
+
+
 def file_digest(path: Path) -> tuple[int, str]:
     """Return size and SHA-256 of a file."""
     with path.open("rb") as file:
@@ -120,8 +127,8 @@ def read_index(root: Path) -> ShardIndex:
         version = content["schema_version"]
         if version != SCHEMA_VERSION:
             raise ShardError(
-                f"{path}: expected schema version {SCHEMA_VERSION}, got {version} (render the "
-                "scans again into another folder)"
+                f"expected schema version {SCHEMA_VERSION}, got {version} (render the scans "
+                "again into another folder)"
             )
         config = _checked(content["config"], dict, "config")
         _checked_integer(config["resolution"], "resolution", *RESOLUTION_LIMITS)
@@ -136,8 +143,8 @@ def read_index(root: Path) -> ShardIndex:
             tool_version=_checked(content["tool_version"], str, "tool_version"),
             shards=tuple(entries[scan_id] for scan_id in sorted(entries)),
         )
-    except ShardError:
-        raise
+    except ShardError as error:
+        raise ShardError(f"{path}: {error}") from error
     except (
         OSError,
         ValueError,

@@ -86,21 +86,25 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _resplit(arguments: argparse.Namespace) -> int:
     from dataset.shard_editing import resplit
-    from dataset.shards import ShardSet
+    from dataset.shards import ShardError, ShardSet
 
     splits = resplit(arguments.shards, arguments.lists, toolkit_version())
     sizes = ", ".join(f"{split} {len(names)}" for split, names in splits.items())
     print(f"{arguments.shards}: {sizes} scans")
-    shards, bare = ShardSet(arguments.shards), 0
+    shards, bare, status = ShardSet(arguments.shards), 0, EXIT_OK
     for name in (*splits["val"], *splits["test"]):
-        with shards.open(name) as reader:
-            bare += not reader.has_mesh
+        try:
+            with shards.open(name) as reader:
+                bare += not reader.has_mesh
+        except ShardError as error:
+            print(f"failed: {error}", file=sys.stderr)
+            status = EXIT_SOME_FAILED
     if bare:
         print(
             f"{bare} scans of val and test hold no mesh, which scoring needs; the render-dataset "
             "line of the set adds them"
         )
-    return EXIT_OK
+    return status
 
 
 def _summary(root: Path, report: EditReport) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset.shard_index import (
     ShardEntry,
@@ -28,7 +30,7 @@ from tests.scenes import body
 
 def write_people(
     root: Path,
-    splits: dict[str, Sequence[str]],
+    splits: Mapping[str, Sequence[str]],
     *,
     resolution: int = 64,
     yaws_deg: Sequence[float] = (0.0, 30.0),
@@ -94,7 +96,7 @@ def _write_person(
 
 def _record(buffer: GBuffer, view: View) -> ViewRecord:
     sides = {"front": buffer.front, "back": buffer.back}
-    pictures = {"mask": buffer.mask, "coverage": buffer.coverage}
+    pictures: dict[str, NDArray[Any]] = {"mask": buffer.mask, "coverage": buffer.coverage}
     for name, side in sides.items():
         pictures |= {
             f"image/{name}": side.albedo,

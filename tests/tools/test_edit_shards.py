@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from dataset.shards import ShardSet
+from dataset.shards import ShardError, ShardSet
 from tests.tools.people_shards import write_people
 from tools.edit_shards import main
 
@@ -147,3 +148,52 @@ def test_a_folder_without_shards_is_no_set(
 ) -> None:
     assert main(["rebuild", str(tmp_path)]) == 2
     assert "expected shards, scans/*.h5, found none" in capsys.readouterr().err
+    assert main(["resplit", str(tmp_path / "typo")]) == 2
+    assert not (tmp_path / "typo").exists()
+
+
+def test_one_shard_of_another_config_does_not_decide_what_a_set_is_rebuilt_of(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finer = other_set(tmp_path / "finer", {"train": ["a_first_one"]}, resolution=64)
+    shutil.copy(finer / "scans" / "a_first_one.h5", shards / "scans")
+    assert main(["rebuild", str(shards)]) == 1
+    assert ShardSet(shards).scan_ids == ("ann", "bob", "cid", "dee")
+    assert "a_first_one.h5: expected resolution = 32 as in" in capsys.readouterr().err
+
+
+def test_lists_that_contradict_each_other_can_be_dealt_again(shards: Path) -> None:
+    with (shards / "splits" / "val.txt").open("a") as file:  # as a kill between two lists leaves it
+        file.write("ann\n")
+    with pytest.raises(ShardError, match="expected every scan in one list"):
+        ShardSet(shards)
+    assert main(["resplit", str(shards)]) == 0
+    assert sum(map(len, ShardSet(shards).splits.values())) == 4
+
+
+def test_a_merge_goes_on_where_it_was_cut_short_but_into_no_other_shards(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = other_set(tmp_path / "other", {"train": ["eve"]}), tmp_path / "both"
+    line = ["merge", str(shards), str(other), "--out", str(out)]
+    (out / "scans").mkdir(parents=True)
+    os.link(shards / "scans" / "ann.h5", out / "scans" / "ann.h5")
+    (out / "index.json.partial").write_text("{")
+    shutil.copy(shards / "scans" / "ann.h5", out / "scans" / "mine.h5")
+    assert main(line) == 2
+    assert "expected a new or empty folder, found scans/mine.h5" in capsys.readouterr().err
+    assert not (out / "index.json").exists()
+    (out / "scans" / "mine.h5").unlink()
+    assert main(line) == 0
+    assert ShardSet(out).scan_ids == ("ann", "bob", "cid", "dee", "eve")
+    assert len(list((out / "scans").iterdir())) == 5
+
+
+def test_groups_are_not_dealt_again(shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = json.loads((shards / "index.json").read_text())
+    index["config"]["people_per_image"] = 2
+    (shards / "index.json").write_text(json.dumps(index))
+    before = (shards / "splits" / "train.txt").read_bytes()
+    assert main(["resplit", str(shards)]) == 2
+    assert "expected one person an image, found groups of one split" in capsys.readouterr().err
+    assert (shards / "splits" / "train.txt").read_bytes() == before
