@@ -191,10 +191,9 @@ def _count(expectation: str, wrong: NDArray[np.bool_]) -> str:
 def _joints_on_person(joints: NDArray[np.floating], person: NDArray[np.bool_]) -> tuple[int, int]:
     """Return how many known joints lie on the person, and how many are known."""
     flat = joints.reshape(-1, 3)
-    known = flat[flat[:, 2] > 0.0]
-    pixels = np.floor(known[:, :2]).astype(np.int64)
-    size = len(person)
-    pixels = pixels[((pixels >= 0) & (pixels < size)).all(axis=1)]
+    known = flat[(flat[:, 2] > 0.0) & np.isfinite(flat).all(axis=1)]
+    places = known[:, :2]
+    pixels = places[((places >= 0.0) & (places < len(person))).all(axis=1)].astype(np.int64)
     return int(person[pixels[:, 1], pixels[:, 0]].sum()), len(known)
 
 
@@ -241,6 +240,7 @@ def pose_angles(joints: NDArray[np.floating]) -> dict[str, float]:
         "arm raised" (0 hanging, 180 straight up) and "elbow bent", "knee bent" (0 straight) of
         the more raised or bent side; those whose joints are not known are left out.
     """
+    joints = np.where(np.isfinite(joints).all(axis=1, keepdims=True), joints, 0.0)
     corners = {
         "elbow bent": ("shoulder", "elbow", "wrist"),
         "knee bent": ("hip", "knee", "ankle"),
@@ -286,17 +286,16 @@ def inspect_shard(
 
 def set_problems(shards: ShardSet) -> list[str]:
     """Return what is wrong with the split lists of a set."""
+    listed = read_splits(shards.root)
     splits_of: dict[str, set[str]] = {}
     problems = []
-    for split, names in shards.splits.items():
-        for entry in shards.index.shards:
-            if entry.scan_id in names:
-                splits_of.setdefault(entry.subject, set()).add(split)
+    for entry in shards.index.shards:
+        if entry.scan_id in listed:
+            splits_of.setdefault(entry.subject, set()).add(listed[entry.scan_id])
     for subject, splits in sorted(splits_of.items()):
         if len(splits) > 1:
             found = " and ".join(sorted(splits))
             problems.append(f"subject {subject}: expected one split, found {found}")
-    listed = read_splits(shards.root)
     problems += [
         f"{name}: expected in a split list, found in none"
         for name in shards.scan_ids

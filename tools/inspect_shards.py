@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from render.errors import OutputError, UserInputError
+from render.files import write_text_atomically
 from tools.cli import EXIT_OK, EXIT_SOME_FAILED, make_output_folder, new_parser, run_command
 
 if TYPE_CHECKING:
@@ -53,31 +54,41 @@ def _run(arguments: argparse.Namespace) -> int:
     if not shards.scan_ids:
         raise UserInputError(f"{arguments.shards}: expected a shard set with shards, got none")
     page: Path | None = arguments.html
-    if page is not None and page.exists() and not arguments.overwrite:
-        raise OutputError(f"{page}: expected no such file, got one (--overwrite replaces it)")
-    problems = {str(shards.root): set_problems(shards)}
+    if page is not None:
+        _check_page(page, arguments.overwrite)
+    problems = [(str(shards.root), problem) for problem in set_problems(shards)]
     facts = []
     for scan_id, found, wrong in _inspected(shards, arguments.verify, arguments.jobs):
-        problems[scan_id] = wrong
+        problems += [(scan_id, problem) for problem in wrong]
         if found is not None:
             facts.append(found)
-    problems = {name: wrong for name, wrong in problems.items() if wrong}
     if arguments.export_png is not None:
-        _export(shards, facts, arguments.export_png, arguments.overwrite)
+        problems += _export(shards, facts, arguments.export_png, arguments.overwrite)
     if facts:
         statistics = set_statistics(facts)
         print(statistics.text())
         if page is not None:
-            from tools.inspection_page import write_page
+            from tools.inspection_page import contact_sheets, render_page
 
-            write_page(page, shards, statistics, facts, problems, arguments.sheets)
+            pictures, failed = contact_sheets(shards, facts, arguments.sheets)
+            problems += failed
+            text = render_page(str(shards.root), statistics, facts, problems, pictures)
+            write_text_atomically(page, text)
             print(f"page: {page}")
     if arguments.verify and not problems:
         print(f"{len(facts)} shards verified: nothing wrong")
-    for name, wrong in problems.items():
-        for problem in wrong:
-            print(f"failed: {name}: {problem}", file=sys.stderr)
+    for name, problem in problems:
+        print(f"failed: {name}: {problem}", file=sys.stderr)
     return EXIT_SOME_FAILED if problems else EXIT_OK
+
+
+def _check_page(page: Path, overwrite: bool) -> None:
+    """Raise OutputError before the work where the page cannot be written."""
+    if page.is_dir():
+        raise OutputError(f"{page}: expected a file for the page, got a folder")
+    if page.exists() and not overwrite:
+        raise OutputError(f"{page}: expected no such file, got one (--overwrite replaces it)")
+    make_output_folder(page.parent)
 
 
 def _inspected(
@@ -100,21 +111,30 @@ def _inspected(
         yield name, facts, wrong
 
 
-def _export(shards: ShardSet, facts: list[ShardFacts], out: Path, overwrite: bool) -> None:
+def _export(
+    shards: ShardSet, facts: list[ShardFacts], out: Path, overwrite: bool
+) -> list[tuple[str, str]]:
+    """Write the views of shards as PNG files; returns the scans that failed, and why."""
     from tqdm import tqdm
 
     from dataset.png_export import export_view
+    from dataset.shards import ShardError
 
     make_output_folder(out)
     written = kept = 0
+    failed = []
     with tqdm(total=sum(each.views for each in facts), unit="view", desc="PNG") as bar:
         for each in facts:
-            with shards.open(each.scan_id) as reader:
-                for view in range(each.views):
-                    done = export_view(reader, view, out, overwrite=overwrite)
-                    written, kept = written + done, kept + (not done)
-                    bar.update(1)
+            try:
+                with shards.open(each.scan_id) as reader:
+                    for view in range(each.views):
+                        done = export_view(reader, view, out, overwrite=overwrite)
+                        written, kept = written + done, kept + (not done)
+                        bar.update(1)
+            except ShardError as error:
+                failed.append((each.scan_id, str(error)))
     print(f"{out}: {written} views written as PNG, {kept} kept")
+    return failed
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from render.files import write_text_atomically
 from tools.cli import toolkit_version
 
 if TYPE_CHECKING:
@@ -21,48 +19,45 @@ MOST_COLUMNS = 7
 _TEMPLATES = {"inspection.html": "tools", "report.css": "eval"}
 
 
-def write_page(
-    path: Path,
-    shards: ShardSet,
-    statistics: SetStatistics,
-    facts: Sequence[ShardFacts],
-    problems: Mapping[str, Sequence[str]],
-    sheets: int,
-) -> None:
-    """Write the page.
+def contact_sheets(
+    shards: ShardSet, facts: Sequence[ShardFacts], most: int
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Draw the views of scans, evenly chosen where there are more than `most`.
 
-    Args:
-        path: the HTML file.
-        shards: the set.
-        statistics: of all its shards that can be read.
-        facts: of these shards.
-        problems: scan id -> what is wrong with it.
-        sheets: most scans that are shown; evenly chosen where there are more.
-
-    Raises:
-        OutputError: it cannot be written.
+    Returns:
+        Scan id -> data URI of its picture; scans that cannot be read, and why.
     """
     from tqdm import tqdm
 
-    step = max(1.0, len(facts) / sheets)
-    chosen = [facts[int(number * step)] for number in range(min(sheets, len(facts)))]
-    pictures = {
-        each.scan_id: _sheet(shards, each.scan_id)
-        for each in tqdm(chosen, unit="sheet", desc="page")
-    }
-    write_text_atomically(
-        path, render_page(str(shards.root), statistics, facts, problems, pictures)
-    )
+    from dataset.shards import ShardError
+
+    step = max(1.0, len(facts) / most)
+    chosen = [facts[int(number * step)] for number in range(min(most, len(facts)))]
+    pictures, failed = {}, []
+    for each in tqdm(chosen, unit="sheet", desc="page"):
+        try:
+            pictures[each.scan_id] = _sheet(shards, each.scan_id)
+        except ShardError as error:
+            failed.append((each.scan_id, str(error)))
+    return pictures, failed
 
 
 def render_page(
     title: str,
     statistics: SetStatistics,
     facts: Sequence[ShardFacts],
-    problems: Mapping[str, Sequence[str]],
+    problems: Sequence[tuple[str, str]],
     pictures: Mapping[str, str],
 ) -> str:
-    """Return the page; pictures are data URIs by scan id."""
+    """Return the page.
+
+    Args:
+        title: its heading.
+        statistics: of all shards that can be read.
+        facts: of these shards.
+        problems: scans or folders, and what is wrong with them.
+        pictures: scan id -> data URI of its contact sheet.
+    """
     import jinja2
 
     environment = jinja2.Environment(

@@ -91,6 +91,55 @@ def test_bytes_that_differ_from_the_index_are_found_only_by_verifying(
     assert "bob.h5: expected the SHA-256 of the index, got another" in capsys.readouterr().err
 
 
+def test_an_index_that_lies_about_a_subject_is_found_by_verifying(
+    shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = json.loads((shards / "index.json").read_text())
+    index["shards"][0]["subject"] = "other"
+    (shards / "index.json").write_text(json.dumps(index))
+    assert main([str(shards), "--verify"]) == 1
+    assert "ann.h5: expected subject other as in the index, got ann" in capsys.readouterr().err
+
+
+def test_a_shard_whose_pictures_are_damaged_costs_the_others_neither_page_nor_files(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shards / "scans" / "ann.h5"
+    with h5py.File(path) as file:
+        place = file["image/front"].id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(place)
+        raw.write(bytes(40))
+    page, out = tmp_path / "pages" / "page.html", tmp_path / "png"
+    assert main([str(shards), "--html", str(page), "--export-png", str(out)]) == 1
+    assert capsys.readouterr().err.count("failed: ann: ") == 2
+    text = page.read_text()
+    assert text.count("data:image/jpeg") == 3 and "image/front cannot be read" in text
+    assert sorted(each.name for each in out.iterdir() if list(each.glob("*/view.json"))) == [
+        "bob",
+        "cid",
+        "dee",
+    ]
+
+
+@pytest.mark.parametrize("name", ["joints/3d", "joints/2d", "view/yaw_deg", "camera/pose"])
+def test_numbers_that_are_none_are_named(
+    shards: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    change(shards, "ann", name, np.nan, (0, ..., 0) if "/pose" in name or "joints" in name else 0)
+    assert main([str(shards), "--verify"]) == 1
+    (failed,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("failed: ")]
+    assert failed.startswith("failed: ann: ") and f"{name}" in failed and "finite" in failed
+
+
+def test_more_processes_say_the_same(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for jobs in ("1", "2"):
+        assert main([str(made), "--verify", "--jobs", jobs]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+
+
 def test_what_is_no_shard_set_is_bad_input(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
