@@ -18,7 +18,7 @@ LEAST_ANGLE_DEG = 20.0
 """Between the cameras of a pair that proposes a point, and between one and the other's back."""
 
 REFINEMENTS = 5
-SWAP_ROUNDS = 3
+SWAP_ROUNDS = 2
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "head": ("eye", "ear"),
@@ -66,13 +66,13 @@ def triangulate(
     matrices = np.asarray(projections, dtype=np.float64)
     pairs = _pairs(matrices)
     swapped = np.zeros((len(points), len(_GROUPS)), dtype=bool)
+    joints, errors, views = _each_joint(points, matrices, pairs, inlier_px)
     for _ in range(SWAP_ROUNDS):
-        result = _each_joint(points, matrices, pairs, inlier_px)
-        points, changed = _unswapped(points, _reprojected(matrices, result[0]), result[0])
-        swapped ^= changed
+        points, changed = _unswapped(points, _reprojected(matrices, joints), joints)
         if not changed.any():
             break
-    joints, errors, views = result
+        swapped ^= changed
+        joints, errors, views = _each_joint(points, matrices, pairs, inlier_px)
     return Triangulation(joints=joints, error_px=errors, views=views, swapped=int(swapped.sum()))
 
 

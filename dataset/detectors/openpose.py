@@ -24,6 +24,7 @@ MOST_BYTES = 50_000_000
 _POINTS = {"pose_keypoints_2d": 25, "hand_left_keypoints_2d": 21, "hand_right_keypoints_2d": 21}
 _BODY = "pose_keypoints_2d"
 _HALF_PIXEL = 0.5
+_FARTHEST_PIXEL = 1e6
 
 
 def read_openpose_json(path: Path) -> list[Detection]:
@@ -91,12 +92,16 @@ def _points(where: str, person: dict[str, Any], name: str) -> NDArray[np.float64
         return np.zeros((count, 3))
     try:
         points = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise DetectorError(f"{where}: expected numbers in {name}, found: {error}") from error
     if points.shape != (3 * count,):
-        raise DetectorError(f"{where}: expected {3 * count} numbers in {name}, found {points.size}")
-    if not np.isfinite(points).all():
-        raise DetectorError(f"{where}: expected finite numbers in {name}, found NaN or infinity")
+        found = points.size if points.ndim == 1 else "no plain list"
+        raise DetectorError(f"{where}: expected {3 * count} numbers in {name}, found {found}")
+    wrong = ~(np.abs(points) <= _FARTHEST_PIXEL)
+    if wrong.any():
+        raise DetectorError(
+            f"{where}: expected pixels and confidences in {name}, found {points[wrong][0]:g}"
+        )
     points = points.reshape(count, 3)
     points[:, 2] = np.clip(points[:, 2], 0.0, 1.0)
     points[:, :2] += _HALF_PIXEL

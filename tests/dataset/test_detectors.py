@@ -82,7 +82,11 @@ def test_the_largest_person_comes_first(tmp_path: Path) -> None:
         ({"people": [{"pose_keypoints_2d": [1.0] * 54}]}, "expected 75 numbers.*found 54"),
         ({"people": [person(hand_left_keypoints_2d=[1.0])]}, "expected 63 numbers"),
         ({"people": [{"pose_keypoints_2d": ["a"] * 75}]}, "expected numbers in pose_key"),
-        ('{"people": [{"pose_keypoints_2d": [' + "NaN," * 74 + "1]}]}", "expected finite numbers"),
+        ('{"people": [{"pose_keypoints_2d": [' + "NaN," * 74 + "1]}]}", "found nan"),
+        ({"people": [{"pose_keypoints_2d": [-1e300] * 75}]}, r"expected pixels .* found -1e\+300"),
+        ({"people": [{"pose_keypoints_2d": [10**400] * 75}]}, "expected numbers in pose_key"),
+        ({"people": [{"pose_keypoints_2d": [[1, 2, 3]] * 25}]}, "found no plain list"),
+        ({"people": [{"pose_keypoints_2d": {}}]}, "expected numbers in pose_key"),
     ],
 )
 def test_a_file_that_has_no_keypoints_is_one_sentence(
