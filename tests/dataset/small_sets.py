@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dataset.scans import find_scans
@@ -15,9 +16,8 @@ def render(
     scans: Path, out: Path, config: SynthesisConfig = CONFIG, **more: object
 ) -> SynthesisReport:
     lists = scan_set_lists(scans)
-    return synthesise(
-        Synthesis(scans=find_scans(scans), config=config, out=out, lists=lists, **more)  # type: ignore[arg-type]
-    )
+    run = Synthesis(scans=find_scans(scans, joints="sidecar"), config=config, out=out, lists=lists)
+    return synthesise(replace(run, **more))  # type: ignore[arg-type]
 
 
 def render_all(scans: Path, out: Path) -> Path:

@@ -108,7 +108,7 @@ def test_a_group_is_of_one_split_and_led_by_the_scan_it_is_named_after(shards: S
             people = [member.scan_id for member in reader.members]
             assert people[0] == name and len(set(people)) == 2 and "p3" not in people
             assert not reader.has_mesh and reader.unit_cm == 1.0
-            assert reader.metadata == {"people": [{}, {}]}
+            assert reader.metadata == {"people": [{"stated": {"joints": "sidecar"}}] * 2}
     with shards.open("p3") as reader:  # nobody else is in its split
         assert reader.people == 1 and reader.read("joints/2d", 0).shape == (31, 3)
 
@@ -166,7 +166,7 @@ def test_a_partner_that_gets_joints_later_is_taken_with_them(tmp_path: Path) -> 
     assert report.done == ("p0", "p1") and not report.without_joints
 
 
-def test_finished_groups_are_kept_when_scans_are_added_and_when_one_turns_bad(
+def test_groups_are_kept_when_scans_are_added_but_not_with_somebody_who_turned_bad(
     shards: ShardSet, scans: Path, tmp_path: Path
 ) -> None:
     for path in scans.rglob("*"):
@@ -180,9 +180,17 @@ def test_finished_groups_are_kept_when_scans_are_added_and_when_one_turns_bad(
     write_person(tmp_path / "scans", "p4", seed=4, steps=6)
     with (tmp_path / "scans" / "splits" / "train.txt").open("a") as file:
         file.write("p4\n")
+    beside = {"p0": set[str](), "p2": set[str]()}
+    for name, members in beside.items():
+        with shards.open(name) as reader:
+            members |= {member.scan_id for member in reader.members}
+    again = {name for name, members in beside.items() if "p1" in members}
+    assert again and again < set(beside), "one group of either kind"
     report = render(tmp_path / "scans", out)
-    assert report.done == ("p4",) and report.skipped == ("p0", "p1", "p2", "p3")
-    assert set(shards.index.shards) < set(ShardSet(out).index.shards)
+    assert set(report.done) == {"p4", *again} and set(report.failed) == {"p1"}
+    kept = {entry.scan_id: entry for entry in ShardSet(out).index.shards}
+    for entry in shards.index.shards:
+        assert (kept[entry.scan_id] == entry) == (entry.scan_id not in again)
     # From nothing, the bad one is listed once and stands in no group.
     report = render(tmp_path / "scans", tmp_path / "new")
     assert set(report.failed) == {"p1"} and report.done == ("p0", "p2", "p3", "p4")

@@ -48,7 +48,7 @@ def test_a_stop_in_the_middle_leaves_a_set_that_can_be_read(scans: Path, tmp_pat
         if scan_id == "p1__person":
             raise KeyboardInterrupt
 
-    run = Synthesis(scans=find_scans(scans), config=CONFIG, out=tmp_path / "s")
+    run = Synthesis(scans=find_scans(scans, joints="sidecar"), config=CONFIG, out=tmp_path / "s")
     with pytest.raises(KeyboardInterrupt):
         synthesise(run, stop)
     assert ShardSet(tmp_path / "s").scan_ids == ("p0__person", "p1__person")
@@ -112,6 +112,7 @@ def test_a_scan_whose_mesh_or_texture_was_changed_is_rendered_again(
     assert not render(mine, out).done
     texture = mine / "p1" / "person.png"
     pixels = cv2.imread(str(texture))
+    assert pixels is not None
     cv2.imwrite(str(texture), 255 - pixels)
     with (mine / "p2" / "person.obj").open("a") as file:
         file.write("# edited\n")

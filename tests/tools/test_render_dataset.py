@@ -71,6 +71,26 @@ def test_only_and_limit_choose_scans(
     assert "--only: expected ids of scans (p0, ...), got p9" in one_sentence(capsys)
 
 
+def test_parts_of_an_array_job_and_the_line_without_them_make_the_set(
+    here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--scans", str(scans), *SMALL]
+    assert main([*line, "--out", "whole"]) == 0
+    for part, rendered in (("1/2", 2), ("2/2", 1), ("4/4", 0)):
+        capsys.readouterr()
+        assert main([*line, "--shard-range", part]) == 0
+        said = capsys.readouterr().out
+        assert "come from the same line without --shard-range" in said
+        assert f"{rendered} scans rendered" in said or not rendered
+    assert not (here / "shards" / "index.json").exists()
+    assert main(line) == 0
+    assert "0 scans rendered, 3 kept" in capsys.readouterr().out
+    assert ShardSet(here / "shards").index == ShardSet(here / "whole").index
+    for bad in ("0/2", "3/2", "1", "a/b", "1/0", "-1/2"):
+        assert main([*line, "--shard-range", bad]) == 2
+        assert "--shard-range: expected" in capsys.readouterr().err
+
+
 def test_one_bad_scan_among_good_ones_is_listed_and_the_rest_is_done(
     here: Path, scans: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

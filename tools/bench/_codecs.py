@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import hdf5plugin
@@ -43,7 +43,9 @@ def candidates() -> list[Candidate]:
     def with_shuffle(spec: ArraySpec, **options: Any) -> dict[str, Any]:
         return {"shuffle": spec.codec != "raw", **options}
 
-    def blosc2(spec: ArraySpec, codec: str, level: int, own_filter: int) -> dict[str, Any]:
+    def blosc2(
+        spec: ArraySpec, codec: Literal["lz4", "zstd"], level: int, own_filter: int
+    ) -> dict[str, Any]:
         return dict(hdf5plugin.Blosc2(cname=codec, clevel=level, filters=own_filter))
 
     def difference(spec: ArraySpec, level: int) -> dict[str, Any]:
@@ -54,6 +56,12 @@ def candidates() -> list[Candidate]:
         return with_shuffle(spec, **hdf5plugin.Zstd(clevel=level))
 
     shuffle, bits = hdf5plugin.Blosc2.SHUFFLE, hdf5plugin.Blosc2.BITSHUFFLE
+    variants: tuple[tuple[Literal["lz4", "zstd"], int, str, int], ...] = (
+        ("lz4", 5, "shuffle", shuffle),
+        ("zstd", 2, "shuffle", shuffle),
+        ("zstd", 5, "shuffle", shuffle),
+        ("zstd", 5, "bitshuffle", bits),
+    )
     return [
         Candidate(
             label="gzip 4", filters=partial(with_shuffle, compression="gzip", compression_opts=4)
@@ -66,12 +74,7 @@ def candidates() -> list[Candidate]:
                 label=f"blosc2 {codec} {level} {name}",
                 filters=partial(blosc2, codec=codec, level=level, own_filter=own),
             )
-            for codec, level, name, own in (
-                ("lz4", 5, "shuffle", shuffle),
-                ("zstd", 2, "shuffle", shuffle),
-                ("zstd", 5, "shuffle", shuffle),
-                ("zstd", 5, "bitshuffle", bits),
-            )
+            for codec, level, name, own in variants
         ),
         Candidate(label="zstd 3, normals apart", filters=partial(zstd, level=3), one_element=True),
         Candidate(

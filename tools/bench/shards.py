@@ -179,16 +179,17 @@ def measure_png(samples: list[Sample], folder: Path, repeats: int) -> dict[str, 
                 pixels = (code + 255).astype(np.uint16) if signed else code
                 cv2.imwrite(str(own[name]), pixels, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
 
+    def decoded(path: Path) -> Any:
+        return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
     def read() -> list[Any]:
-        return [
-            cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for own in paths for path in own.values()
-        ]
+        return [decoded(path) for own in paths for path in own.values()]
 
     def read_parts() -> list[Any]:
         return [
             pixels[_slices(box)]
             for sample, own in zip(samples, paths, strict=True)
-            for pixels in [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in own.values()]
+            for pixels in map(decoded, own.values())
             for box in sample.boxes
         ]
 
@@ -228,7 +229,7 @@ def measure_hdf5(
         return parts
 
     write = partial(_write, candidate, samples, path)
-    times = {"write": write, "whole": read, "parts": read_parts}
+    times: dict[str, Callable[[], object]] = {"write": write, "whole": read, "parts": read_parts}
     measured = {name: _milliseconds(work, samples, repeats) for name, work in times.items()}
     wanted = [code for sample in samples for code in sample.codes.values()]
     if not all(np.array_equal(*pair) for pair in zip(read(), wanted, strict=True)):
