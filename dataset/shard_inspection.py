@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dataset.joints import JOINT_COUNT, JOINT_INDEX
 from dataset.scans.scan import BODY_METADATA
-from dataset.shard_codec import NORMAL_STEPS, ShardError
+from dataset.shard_codec import INSTANCE, NORMAL_STEPS, ShardError
 from dataset.shard_index import read_splits
 from dataset.shard_reader import ShardReader
 from dataset.shards import ShardSet
@@ -163,6 +163,11 @@ def _view_problems(reader: ShardReader, view: int) -> list[str]:
     behind = person & (depths["front"] > depths["back"] + DEPTH_SLACK)
     if behind.any():
         problems.append(_count("depth: expected front no farther than back", behind))
+    if reader.people > 1:
+        instance = reader.read(INSTANCE, view)
+        wrong = ((instance > 0) != person) | (instance > reader.people)
+        if wrong.any():
+            problems.append(_count(f"{INSTANCE}: expected 1 to {reader.people} on people", wrong))
     for name in ("image/front", "image/back", "albedo/front", "albedo/back"):
         reader.read(name, view)
     for name in ("joints/2d", "joints/3d"):

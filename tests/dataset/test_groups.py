@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -18,7 +20,8 @@ from dataset.groups import (
 )
 from dataset.joints import JOINT_INDEX
 from dataset.scans import Scan, find_scans
-from dataset.shards import ShardError, ShardSet, require_standard_views
+from dataset.shard_inspection import inspect_shard, verify_arrays
+from dataset.shards import ShardError, ShardReader, ShardSet, require_standard_views
 from dataset.synthesis import Synthesis, SynthesisReport, scan_set_lists, synthesise
 from dataset.synthesis_config import SynthesisConfig
 from render.camera import project, transform_points
@@ -141,6 +144,25 @@ def test_joints_depth_and_instances_of_a_group_agree(shards: ShardSet, scans: Pa
                 assert 0.0 <= thickness_cm.min() and thickness_cm.max() < 110.0
                 nose = joints[number - 1, JOINT_INDEX["nose"]]
                 assert nose[2] > 0.0
+
+
+def test_groups_are_verified_with_everybody_in_them(shards: ShardSet, tmp_path: Path) -> None:
+    people = {}
+    for name in shards.scan_ids:
+        facts, problems = inspect_shard(shards, name, "train", verify=True)
+        assert facts is not None and not problems
+        assert facts.joints_known == facts.views * facts.people * 11
+        people[name] = facts.people
+    assert people == {"p0": 2, "p1": 2, "p2": 2, "p3": 1}
+    copy = tmp_path / "p0.h5"
+    shutil.copy(shards.root / "scans" / "p0.h5", copy)
+    with h5py.File(copy, "r+") as file:
+        row, column = np.argwhere(file["mask"][1] == 0)[0]
+        file["instance"][1, row, column] = 1
+    with ShardReader(copy) as reader:
+        assert verify_arrays(reader) == [
+            "view 1: instance: expected 1 to 2 on people, found 1 pixels otherwise"
+        ]
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -20,6 +20,7 @@ from render.context import OffscreenContext
 from render.errors import ScanError
 from render.rasteriser import Rasteriser
 from tests.dataset.people_fixtures import person
+from tests.dataset.small_sets import content
 from tests.pose_setup import NEEDS_DETECTOR
 from tests.scenes import write_person
 from tools.bench.joints import joint_errors, summary
@@ -144,6 +145,21 @@ def test_a_command_that_asks_for_joints_without_a_set_up_ends_with_one_sentence(
     assert render_dataset(arguments) == 2
     assert capsys.readouterr().err.startswith("render-dataset: --pose mediapipe: expected ")
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_shards_with_detected_joints_do_not_depend_on_the_number_of_processes(
+    tmp_path: Path,
+) -> None:
+    scans = tmp_path / "scans"
+    assert make_demo_scans(["--out", str(scans), "--count", "3", "--vertices", "20000"]) == 0
+    for path in scans.glob("*/joints.json"):
+        path.unlink()
+    for jobs in ("1", "2"):
+        line = ["--scans", str(scans), "--out", str(tmp_path / jobs), "--joints", "detect"]
+        assert render_dataset([*line, *SMALL[:-1], jobs]) == 0
+    made = content(tmp_path / "1")
+    assert len(list(tmp_path.glob("1/scans/*.h5"))) == 3 and content(tmp_path / "2") == made
 
 
 @pytest.mark.slow
