@@ -67,7 +67,8 @@ class ShardReader(Closing):
         try:
             self._file = h5py.File(self._path, "r")
         except OSError as error:
-            found = "no such file" if not self._path.exists() else f"it cannot be opened ({error})"
+            reason = " ".join(str(error).split())  # HDF5 gives lines
+            found = "no such file" if not self._path.exists() else f"it cannot be opened ({reason})"
             raise ShardError(f"{self._path}: expected a complete shard, but {found}") from error
         self._pid = os.getpid()
         return self._file
@@ -89,7 +90,8 @@ class ShardReader(Closing):
         try:
             return self._open()[name][index]
         except (KeyError, OSError, RuntimeError) as error:
-            raise ShardError(f"{self._path}: {name} cannot be read ({error})") from error
+            reason = " ".join(str(error).split())
+            raise ShardError(f"{self._path}: {name} cannot be read ({reason})") from error
 
     @property
     def path(self) -> Path:

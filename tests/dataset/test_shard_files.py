@@ -256,6 +256,10 @@ def test_a_shard_cut_short_is_refused_in_one_sentence(tmp_path: Path, share: flo
 def test_other_files_are_no_shards(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = 1
+    (tmp_path / "folder.h5").mkdir()
+    with pytest.raises(ShardError, match=r"folder\.h5: expected .* cannot be opened") as error:
+        ShardReader(tmp_path / "folder.h5")
+    assert "\n" not in str(error.value)
     with pytest.raises(ShardError, match="schema version 2"):
         ShardReader(tmp_path / "a.h5")
     with pytest.raises(ShardError, match="no such file"):
