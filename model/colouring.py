@@ -62,6 +62,7 @@ def colour_mesh(
     front_image: NDArray[np.uint8],
     config: ColourConfig | None = None,
     back_image: NDArray[np.uint8] | None = None,
+    person: NDArray[np.bool_] | None = None,
 ) -> Mesh:
     """Return the surface with vertex colours and a textured material.
 
@@ -73,6 +74,9 @@ def colour_mesh(
         config: None for the defaults.
         back_image: (S, S, 3) uint8 sRGB, the back seen through the body; None lets
             `config.back` make one.
+        person: (R, R) bool where the photograph shows the person, if that is known: where the
+            surface reaches beyond it, as predicted silhouettes do, it gets the person's colours
+            nearby, not the background's.
 
     Returns:
         The mesh in the same frame with `vertex_colours`, `uvs`, `uv_faces` and one material.
@@ -84,8 +88,11 @@ def colour_mesh(
     for name, image in (("front_image", front_image), ("back_image", back_image)):
         if image is not None and (image.shape != (len(front_image),) * 2 + (3,)):
             raise ValueError(f"{name}: expected (S, S, 3) and one S, got {image.shape}")
+    if person is not None and person.shape != maps.mask.shape:
+        raise ValueError(f"person: expected {maps.mask.shape}, got {person.shape}")
     layout = _Layout.around(maps.mask, len(front_image), config.texture_size)
-    atlas = _paint(layout, maps.mask, front_image, back_image, config)
+    shown = maps.mask if person is None else maps.mask & person
+    atlas = _paint(layout, (maps.mask, shown), front_image, back_image, config)
     vertices = np.asarray(surface.vertices, dtype=np.float64)
     faces = np.asarray(surface.faces, dtype=np.int64)
     texels = layout.texels(pixels_of_points(vertices, maps, camera) / camera.resolution)
@@ -174,20 +181,18 @@ class _Layout:
 
 def _paint(
     layout: _Layout,
-    mask: NDArray[np.bool_],
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     front_image: NDArray[np.uint8],
     back_image: NDArray[np.uint8] | None,
     config: ColourConfig,
 ) -> NDArray[np.uint8]:
-    """Return the (size, size, 3) atlas, filled everywhere."""
-    person = layout.drawn_mask(mask)
-    distance = cv2.distanceTransform(
-        np.pad(person.astype(np.uint8), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )[1:-1, 1:-1]
+    """Return the (size, size, 3) atlas, filled everywhere, of the surface's and photo's masks."""
+    surface, shown = (layout.drawn_mask(mask) for mask in masks)
+    distance = _distance_inside(surface)
     unit = layout.scale * layout.picture
-    inside = distance > config.rim * unit
-    if not inside.any():
-        inside = person
+    for inside in (_distance_inside(shown) > config.rim * unit, shown, surface):
+        if inside.any():
+            break
     front = fill_smoothly(layout.drawn(front_image), ~inside)
     seam = config.seam * unit
     if back_image is not None:
@@ -200,6 +205,13 @@ def _paint(
         back = front
     atlas = np.concatenate([front, back], axis=1)
     return np.pad(atlas, ((0, 0), (0, layout.size - 2 * layout.half), (0, 0)), mode="edge")
+
+
+def _distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the (H, W) distance to what is not the mask, beyond the picture too, in pixels."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance[1:-1, 1:-1], dtype=np.float32)
 
 
 def _sampled(atlas: NDArray[np.uint8], texels: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -45,6 +45,9 @@ MOST_PEOPLE = 8
 _OUTLINE_SLACK = 0.02
 """How much further out than a detector's outline the person may reach, share of the frame."""
 
+_OUTLINE_BLUR = 0.006
+"""How far inside of a detector's outline there still is background, share of the frame."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DigitizeConfig:
@@ -248,7 +251,10 @@ class Digitizer:
         if not _has_cells(prediction.maps.mask):
             raise PersonError(f"{name}: expected the networks to see a person, found an empty mask")
         predicted = time.perf_counter()
-        mesh, cm_per_unit = self._mesh(prediction, pixels, framing)
+        shown = outline
+        if outline is not None and not person.outline_is_exact:
+            shown = ~grown(~outline, max(1, round(_OUTLINE_BLUR * resolution)))
+        mesh, cm_per_unit = self._mesh(prediction, pixels, framing, shown)
         return Reconstruction(
             mesh=mesh,
             cm_per_unit=cm_per_unit,
@@ -266,14 +272,18 @@ class Digitizer:
         )
 
     def _mesh(
-        self, prediction: Prediction, pixels: NDArray[np.uint8], framing: Framing
+        self,
+        prediction: Prediction,
+        pixels: NDArray[np.uint8],
+        framing: Framing,
+        shown: NDArray[np.bool_] | None,
     ) -> tuple[Mesh, float | None]:
         maps = prediction.maps
         camera = Camera(maps.resolution)
         surface = reconstruct_surface(maps, camera, self._config.surface)
         size = max(maps.resolution, min(framing.side, self._config.colours.texture_size // 2))
         painted = replace(framing, resolution=size).cut(pixels)
-        mesh = colour_mesh(surface, maps, camera, painted, self._config.colours)
+        mesh = colour_mesh(surface, maps, camera, painted, self._config.colours, person=shown)
         normalised = np.eye(4)
         normalised[2, 3] = CAMERA_DISTANCE
         mesh = transformed(mesh, normalised)

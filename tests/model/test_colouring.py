@@ -78,6 +78,21 @@ def test_a_back_that_is_given_is_shown_and_blends_into_the_front() -> None:
     assert image[32, 53, 0] > 110
 
 
+def test_where_the_photograph_shows_no_person_the_colours_beside_it_are_taken() -> None:
+    image = photograph()
+    image[:, 76:] = GREEN
+    person = MAPS.mask.copy()
+    person[:, 36:] = False
+    config = ColourConfig(texture_size=256, rim=0.02, seam=0.1)
+    mesh = colour_mesh(stitch(MAPS, CAMERA), MAPS, CAMERA, image, config, person=person)
+    assert seen(mesh)[32, 44, 1] < 60 and seen(mesh, 180.0)[32, 20, 1] < 60
+    with pytest.raises(ValueError, match=r"person: expected \(64, 64\), got \(4, 4\)"):
+        colour_mesh(stitch(MAPS, CAMERA), MAPS, CAMERA, image, person=np.ones((4, 4), dtype=bool))
+    nobody = np.zeros((64, 64), dtype=bool)
+    mesh = colour_mesh(stitch(MAPS, CAMERA), MAPS, CAMERA, image, config, person=nobody)
+    assert np.abs(seen(mesh)[32, 20].astype(int) - RED).max() <= 3
+
+
 @pytest.mark.parametrize(
     ("shape", "message"), [((4, 5, 3), "front_image"), ((4, 4), "front_image")]
 )
