@@ -6,7 +6,6 @@ A file appears under its name only when it is complete.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from render.errors import UserInputError
+from render.files import write_bytes_atomically
 from render.mesh import Mesh, transformed
 from render.number_lines import decimal_lines, number_lines
 from render.upload import corner_vertices
@@ -49,14 +49,15 @@ def write_mesh(path: Path, mesh: Mesh, unit_m: float | None = None) -> None:
     """Write a mesh; the suffix says how.
 
     Args:
-        path: ".glb": one file with the texture in it. ".obj": beside it an MTL and a PNG file
-            of the same name. ".ply": binary, with vertex colours.
+        path: ".glb": one file with the texture in it. ".obj": beside it NAME.mtl and
+            NAME_texture.png. ".ply": binary, with vertex colours.
         mesh: textures, where it has one, else vertex colours (OBJ and PLY keep both).
         unit_m: metres in a unit of the mesh where that is known; GLB files, whose unit is the
             metre, are scaled by it. The others keep the mesh's unit.
 
     Raises:
         UserInputError: another suffix.
+        OutputError: a file cannot be written.
     """
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
@@ -66,15 +67,9 @@ def write_mesh(path: Path, mesh: Mesh, unit_m: float | None = None) -> None:
         )
     if unit_m is not None and write is _glb_files:
         mesh = transformed(mesh, np.diag([unit_m, unit_m, unit_m, 1.0]))
-    files = write(path, mesh)
     # The mesh comes last: where it is, all that it names is complete.
-    for target, data in files:
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    for target, data in write(path, mesh):
+        write_bytes_atomically(target, data)
 
 
 def _texture(mesh: Mesh) -> NDArray[np.uint8] | None:
@@ -115,7 +110,8 @@ def _obj_files(path: Path, mesh: Mesh) -> list[tuple[Path, bytes]]:
     lines = [decimal_lines("v", points)]
     if texture is None or mesh.uvs is None or mesh.uv_faces is None:
         return [(path, b"".join([*lines, number_lines("f %d %d %d\n", mesh.faces + 1)]))]
-    library, picture = path.with_suffix(".mtl"), path.with_suffix(".png")
+    # NAME.png might be the photograph that the mesh was made of.
+    library, picture = path.with_suffix(".mtl"), path.with_name(f"{path.stem}_texture.png")
     corners = np.stack([mesh.faces, mesh.uv_faces], axis=2).reshape(-1, 6) + 1
     lines = [f"mtllib {library.name}\n".encode(), *lines, decimal_lines("vt", mesh.uvs)]
     lines += [b"usemtl person\n", number_lines("f %d/%d %d/%d %d/%d\n", corners)]

@@ -12,7 +12,12 @@ PARTIAL_SUFFIX = ".partial"
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, its folders too; an interruption leaves what was there.
+    """Write a text file in UTF-8 as `write_bytes_atomically` does."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """Write a file, its folders too; an interruption leaves what was there.
 
     Raises:
         OutputError: it cannot be written; the file that was there is as it was.
@@ -20,8 +25,8 @@ def write_text_atomically(path: Path, text: str) -> None:
     partial = path.with_name(path.name + PARTIAL_SUFFIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

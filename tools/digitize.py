@@ -17,6 +17,7 @@ from tools.cli import (
     run_command,
     toolkit_version,
 )
+from tools.digitize_names import is_done
 from tools.eval_2k2k import LATEST_RUN, choose_device
 
 if TYPE_CHECKING:
@@ -186,7 +187,11 @@ def _run(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(find_inputs(arguments.inputs))
     _check_flags(arguments, [job.path for job in jobs])
     checkpoint = arguments.checkpoint or default_checkpoint()
-    waiting = [job for job in jobs if arguments.overwrite or not _is_done(arguments.out, job.name)]
+    waiting = [
+        job
+        for job in jobs
+        if arguments.overwrite or not is_done(arguments.out, job.name, everyone=arguments.all)
+    ]
     if arguments.dry_run:
         print(f"checkpoint: {checkpoint}")
         for job in jobs:
@@ -197,11 +202,9 @@ def _run(arguments: argparse.Namespace) -> int:
     for job in jobs:
         if job not in waiting:
             print(f"{job.path}: kept what is in {arguments.out} (--overwrite replaces it)")
-    return _digitize(arguments, waiting, checkpoint) if waiting else EXIT_OK
-
-
-def _is_done(out: Path, name: str) -> bool:
-    return any((out / f"{each}.json").exists() for each in (name, f"{name}_1"))
+    if not waiting:
+        return EXIT_OK
+    return _digitize(arguments, waiting, checkpoint, is_batch=len(jobs) > 1)
 
 
 def _check_flags(arguments: argparse.Namespace, paths: list[Path]) -> None:
@@ -212,6 +215,12 @@ def _check_flags(arguments: argparse.Namespace, paths: list[Path]) -> None:
             raise UserInputError(
                 f"--{flag}: expected one photograph that the file belongs to, got "
                 f"{f'{len(paths)} files' if len(paths) > 1 else 'a video'}"
+            )
+    for folder in arguments.inputs:
+        if folder.is_dir() and folder.resolve() == arguments.out.resolve():
+            raise UserInputError(
+                f"--out: expected another folder than {folder}, since results are pictures too and "
+                "would be taken for photographs the next time"
             )
     if arguments.pose == "openpose" and any(map(is_video, paths)):
         raise UserInputError("--pose: expected mediapipe or openpifpaf for a video, got openpose")
@@ -247,7 +256,9 @@ def digitize_config(arguments: argparse.Namespace) -> DigitizeConfig:
     )
 
 
-def _digitize(arguments: argparse.Namespace, jobs: list[Job], checkpoint: Path) -> int:
+def _digitize(
+    arguments: argparse.Namespace, jobs: list[Job], checkpoint: Path, *, is_batch: bool
+) -> int:
     started = time.perf_counter()
     from tqdm import tqdm
 
@@ -279,7 +290,7 @@ def _digitize(arguments: argparse.Namespace, jobs: list[Job], checkpoint: Path) 
             except OutputError:
                 raise  # what comes after would fail as well
             except UserInputError as error:
-                if len(jobs) == 1:
+                if not is_batch:
                     raise
                 failures.append(str(error))
     if failures:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from model.digitizer import Reconstruction
 from model.mesh_files import write_mesh
 from render.camera import Camera
 from render.errors import ContextError
+from render.files import write_bytes_atomically, write_text_atomically
+from tools.digitize_names import facts_file
 from tools.digitize_pictures import (
     TURN_SIZE,
     TURNS_DEG,
@@ -38,11 +39,6 @@ NORMAL_STEPS = 32767.0
 """16-bit normal pictures hold round((n + 1) * 32767) in red, green and blue, 0 = background."""
 
 CM_TO_M = 0.01
-
-
-def facts_file(folder: Path, name: str) -> Path:
-    """Return the file that is written last: where it is, a person is complete."""
-    return folder / f"{name}.json"
 
 
 def write_reconstruction(
@@ -72,21 +68,11 @@ def write_reconstruction(
     except ContextError as error:
         LOGGER.warning("no preview and no turntable: %s", error)
     for kind, picture in pictures.items():
-        written.append(write_file(folder / f"{name}_{kind}.png", png_bytes(picture)))
-    text = json.dumps(_facts(made) | facts, indent=1) + "\n"
-    written.append(write_file(facts_file(folder, name), text.encode()))
+        written.append(folder / f"{name}_{kind}.png")
+        write_bytes_atomically(written[-1], png_bytes(picture))
+    written.append(facts_file(folder, name))
+    write_text_atomically(written[-1], json.dumps(_facts(made) | facts, indent=1) + "\n")
     return written
-
-
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name, rename it, and return its path."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def png_bytes(picture: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
@@ -129,10 +115,11 @@ def _write_maps(folder: Path, name: str, made: Reconstruction) -> list[Path]:
         point_scale=maps.point_scale,
         cm_per_unit=np.nan if made.cm_per_unit is None else made.cm_per_unit,
     )
-    written = [write_file(folder / f"{name}_maps.npz", arrays.getvalue())]
-    for kind, picture in pictures.items():
-        written.append(write_file(folder / f"{name}_{kind}.png", png_bytes(picture)))
-    return written
+    files = {folder / f"{name}_maps.npz": arrays.getvalue()}
+    files |= {folder / f"{name}_{kind}.png": png_bytes(shown) for kind, shown in pictures.items()}
+    for path, content in files.items():
+        write_bytes_atomically(path, content)
+    return list(files)
 
 
 def joints_by_name(made: Reconstruction) -> dict[str, list[float]]:

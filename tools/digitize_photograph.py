@@ -16,7 +16,9 @@ from dataset.photographed_people import Person, choose_person, with_masks
 from dataset.photographs import Photograph, read_outline, read_photograph
 from model.digitizer import Digitizer
 from render.errors import OutputError, UserInputError
-from tools.digitize_outputs import write_file, write_reconstruction
+from render.files import write_text_atomically
+from tools.digitize_names import person_name
+from tools.digitize_outputs import write_reconstruction
 from tools.mesh_page import mesh_page
 
 
@@ -76,7 +78,7 @@ def digitize_photograph(digitizer: Digitizer, job: PhotographJob) -> list[str]:
                 allow_cut_off=digitizer.config.allow_cut_off,
                 name=str(source),
             )
-            name = job.name if number is None else f"{job.name}_{number + 1}"
+            name = job.name if number is None else person_name(job.name, number + 1)
             _one_person(
                 digitizer, photograph, replace(person, detection_seconds=seconds), job, name
             )
@@ -114,8 +116,8 @@ def _one_person(
     files = write_reconstruction(job.out, name, made, job.suffix, facts)
     page = None
     if job.view:
-        text = mesh_page(made.mesh, photograph.pixels, name)
-        page = write_file(job.out / f"{name}.html", text.encode())
+        page = job.out / f"{name}.html"
+        write_text_atomically(page, mesh_page(made.mesh, photograph.pixels, name))
     seconds = made.seconds
     print(
         f"{files[0]}: {len(made.mesh.faces):,} faces; detection {seconds.detection:.2f} s, "

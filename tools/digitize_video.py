@@ -25,8 +25,10 @@ from eval.pictures import Picture
 from model.digitizer import Digitizer, Reconstruction
 from model.mesh_files import write_mesh
 from render.errors import OutputError, UserInputError
+from render.files import write_text_atomically
 from tools.cli import make_output_folder
-from tools.digitize_outputs import CM_TO_M, facts_file, joints_by_name, write_file
+from tools.digitize_names import facts_file
+from tools.digitize_outputs import CM_TO_M, joints_by_name
 from tools.digitize_pictures import MeshPictures, coloured
 
 FRAME_SIZE = 512
@@ -84,17 +86,19 @@ def digitize_video(digitizer: Digitizer, job: VideoJob) -> list[str]:
     track = _smoothed(track, job.smooth_seconds * rate)
     folder = job.out / job.name
     make_output_folder(folder)
+    # NAME.mp4 might be the video itself.
+    turning = job.out / f"{job.name}_turntable.mp4"
     failures: list[str] = []
     frames: list[dict[str, Any]] = []
     with MeshPictures() as pictures:
         shown = _shown_frames(digitizer, job, track, pictures, frames, failures)
-        write_video(job.out / f"{job.name}.mp4", shown, rate)
+        write_video(turning, shown, rate)
     if not frames:
         raise PersonError(f"{job.path}: expected a frame that can be digitised, got: {failures[0]}")
     facts = job.facts | {"video": str(job.path), "frames_per_second": rate, "frames": frames}
-    write_file(facts_file(job.out, job.name), (json.dumps(facts, indent=1) + "\n").encode())
+    write_text_atomically(facts_file(job.out, job.name), json.dumps(facts, indent=1) + "\n")
     print(
-        f"{job.out / job.name}.mp4 and {len(frames)} meshes in {folder}: detection "
+        f"{turning} and {len(frames)} meshes in {folder}: detection "
         f"{detection_seconds:.1f} s, {time.perf_counter() - started:.1f} s in all"
     )
     return failures

@@ -42,8 +42,10 @@ def tiny_model(convention: Convention = "paper") -> LoadedModel:
     """Return untrained networks of 128 pixels that take every pixel for the person."""
     config = dataclasses.replace(TINY, convention=convention)
     network = build_network(config, 0).eval()
+    bias = network.refiner.head.bias
+    assert bias is not None
     with torch.no_grad():
-        network.refiner.head.bias.copy_(torch.tensor([1.8, 2.2, 20.0]))
+        bias.copy_(torch.tensor([1.8, 2.2, 20.0]))
         network.refiner.head.weight.mul_(0.05)
     return LoadedModel(network=network, config=TrainConfig(model=config), shards="", state=None)
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,7 @@ from tests.model.digitized import (
     write_keypoints,
 )
 from tools.digitize import main
+from tools.digitize_names import is_done
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +74,11 @@ def test_a_photograph_becomes_a_mesh_maps_pictures_and_facts(ann: tuple[Path, st
     assert mesh.extents[1] == pytest.approx(1.70, abs=1e-4), "the unit of GLB is the metre"
     maps = np.load(out / "ann_maps.npz")
     assert maps["cm_per_unit"] == pytest.approx(170.0 / 0.7, rel=0.3)
-    depth = cv2.imread(str(out / "ann_depth_front.png"), cv2.IMREAD_UNCHANGED)
+    depth = np.asarray(cv2.imread(str(out / "ann_depth_front.png"), cv2.IMREAD_UNCHANGED))
     assert depth.dtype == np.uint16
     assert np.abs(depth / 32768.0 - maps["depth_front"]).max() < 2e-5
-    normal = cv2.imread(str(out / "ann_normal_back.png"), cv2.IMREAD_UNCHANGED)[..., ::-1]
+    picture = cv2.imread(str(out / "ann_normal_back.png"), cv2.IMREAD_UNCHANGED)
+    normal = np.asarray(picture)[..., ::-1]
     covered = maps["normal_back"].any(axis=2)
     assert not normal[~covered].any()
     unpacked = normal[covered] / 32767.0 - 1.0
@@ -104,6 +107,7 @@ def test_pictures_show_joints_parts_and_the_turning_mesh(ann: tuple[Path, str]) 
 
 
 def test_what_is_there_is_kept_unless_it_is_to_be_replaced(
+    ann: tuple[Path, str],
     checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,23 +116,29 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     photograph = write_photograph(tmp_path, "ann.png", joints_at())
-    assert digitize(checkpoint, tmp_path / "out", photograph, "--dry-run") == 0
-    assert "to do" in capsys.readouterr().out and not (tmp_path / "out").exists()
-    assert digitize(checkpoint, tmp_path / "out", photograph, "--format", "ply", "--view") == 0
-    assert "<title>ann</title>" in (tmp_path / "out" / "ann.html").read_text()
-    (tmp_path / "out" / "ann.ply").write_bytes(b"mine")
-    assert digitize(checkpoint, tmp_path / "out", photograph, "--format", "ply") == 0
-    assert (tmp_path / "out" / "ann.ply").read_bytes() == b"mine"
-    assert "kept" in capsys.readouterr().out
-    assert digitize(checkpoint, tmp_path / "out", photograph, "--format", "ply", "--overwrite") == 0
-    assert (tmp_path / "out" / "ann.ply").read_bytes() != b"mine"
+    assert digitize(checkpoint, tmp_path / "new", photograph, "--dry-run") == 0
+    assert "to do" in capsys.readouterr().out and not (tmp_path / "new").exists()
+    # Beside the photograph: nothing may take its place.
+    for file in ann[0].iterdir():
+        shutil.copy(file, tmp_path)
+    mask = silhouette_of_joints(joints_at(), (HEIGHT, WIDTH))
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    mesh, original = tmp_path / "ann.obj", photograph.read_bytes()
+    mesh.write_bytes(b"mine")
+    options = (photograph, "--format", "obj", "--view", "--mask", tmp_path / "mask.png")
+    assert digitize(checkpoint, tmp_path, *options) == 0
+    assert mesh.read_bytes() == b"mine" and "kept" in capsys.readouterr().out
+    assert digitize(checkpoint, tmp_path, *options, "--overwrite") == 0
+    assert mesh.read_bytes() != b"mine" and photograph.read_bytes() == original
+    assert "<title>ann</title>" in (tmp_path / "ann.html").read_text()
+    assert json.loads((tmp_path / "ann.json").read_text())["outline"] is True
 
 
 def test_everyone_is_digitised_where_that_is_wanted(checkpoint: Path, tmp_path: Path) -> None:
     people = joints_at(200), joints_at(20, 110, 170)
     photograph = write_photograph(tmp_path, "two.png", *people, width=460)
     assert digitize(checkpoint, tmp_path / "out", photograph, "--all", "--max-faces", "500") == 0
-    facts = [json.loads((tmp_path / "out" / f"two_{n}.json").read_text()) for n in (1, 2)]
+    facts = [json.loads((tmp_path / "out" / f"two_person{n}.json").read_text()) for n in (1, 2)]
     assert [fact["joints"]["nose"][0] for fact in facts] == pytest.approx([320, 105], abs=1)
     assert all(fact["mesh"]["faces"] <= 500 for fact in facts)
 
@@ -144,6 +154,18 @@ def test_a_folder_goes_on_after_what_fails_and_lists_it(
     assert (tmp_path / "out" / "bob.json").is_file()
     printed = capsys.readouterr().out
     assert "1 failed:" in printed and "ann.png: expected a JPEG" in printed
+    assert digitize(checkpoint, tmp_path / "out", tmp_path) == 1, "what is kept is of the batch"
+    assert digitize(checkpoint, tmp_path, tmp_path) == 2
+    assert "--out: expected another folder" in capsys.readouterr().err
+
+
+def test_results_of_one_photograph_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    for name in ("a_1", "b[1]_person2", "c"):
+        (tmp_path / f"{name}.json").touch()
+    assert not is_done(tmp_path, "a", everyone=True)
+    assert is_done(tmp_path, "b[1]", everyone=True)
+    assert not is_done(tmp_path, "b[1]", everyone=False)
+    assert is_done(tmp_path, "c", everyone=False)
 
 
 BAD: dict[str, tuple[str, str]] = {
@@ -159,7 +181,10 @@ BAD: dict[str, tuple[str, str]] = {
 }
 
 
-def write_bad(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what cannot be digitised."""
+    folder = tmp_path_factory.mktemp("bad")
     (folder / "text.jpg").write_text("no picture")
     write_photograph(folder, "dot.png", joints_at())
     Image.new("RGB", (1, 1)).save(folder / "dot.png")
@@ -170,17 +195,16 @@ def write_bad(folder: Path) -> None:
     write_photograph(folder, "point.png")
     write_keypoints(folder / "point_keypoints.json", np.full((31, 3), 0.9) + (100.0, 100.0, 0.0))
     (folder / "film.mp4").write_bytes(b"")
+    return folder
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_one_sentence_and_status_2(
-    name: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, bad: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, said = BAD[name]
-    write_bad(tmp_path)
-    capsys.readouterr()
-    pose = ["--keypoints", tmp_path / "cut_keypoints.json"] if name == "text" else []
-    assert digitize(checkpoint, tmp_path / "out", tmp_path / file, *pose) == 2
+    pose: list[str | Path] = ["--keypoints", bad / "cut_keypoints.json"] if name == "text" else []
+    assert digitize(checkpoint, tmp_path / "out", bad / file, *pose) == 2
     output = capsys.readouterr()
     (line,) = [line for line in output.err.splitlines() if line.startswith("digitize: ")]
     assert said in line
@@ -230,9 +254,5 @@ def test_the_latest_run_is_taken_where_no_checkpoint_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_checkpoint(tmp_path / "runs" / "latest" / "model.ckpt")
-    photograph = write_photograph(tmp_path, "ann.png", joints_at())
-    mask = silhouette_of_joints(joints_at(), (HEIGHT, WIDTH))
-    Image.fromarray(mask).save(tmp_path / "mask.png")
-    assert main([str(photograph), "--pose", "openpose", "--mask", "mask.png"]) == 0
+    assert main([str(write_photograph(tmp_path, "ann.png")), "--pose", "openpose"]) == 2
     assert "runs/latest/model.ckpt" in capsys.readouterr().out
-    assert json.loads((tmp_path / "digitized" / "ann.json").read_text())["outline"] is True
