@@ -88,14 +88,18 @@ class Framing:
 
         Returns:
             (R, R) or (R, R, 3) uint8.
+
+        Raises:
+            ValueError: the square does not reach the picture.
         """
         height, width = picture.shape[:2]
-        rows, columns = (np.arange(start, start + self.side) for start in (self.top, self.left))
-        inside = np.ix_(np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1))
-        square = picture[inside]
-        if fill is not None:
-            square[(rows < 0) | (rows >= height)] = fill
-            square[:, (columns < 0) | (columns >= width)] = fill
+        bottom, right = self.top + self.side, self.left + self.side
+        part = picture[max(0, self.top) : max(0, bottom), max(0, self.left) : max(0, right)]
+        if not part.size:
+            raise ValueError(f"picture: expected one that {self} reaches, got {width} x {height}")
+        room = (max(0, each) for each in (-self.top, bottom - height, -self.left, right - width))
+        border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
+        square = cv2.copyMakeBorder(part, *room, border, value=(fill or 0,) * 3)
         shrinks = self.side >= self.resolution
         method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         size = (self.resolution, self.resolution)

@@ -69,6 +69,8 @@ def read_photograph(path: Path) -> Photograph:
         _check_size(path, *image.size)
         try:
             upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut at 255
+                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
             if upright.has_transparency_data:
                 rgba = np.asarray(upright.convert("RGBA"))
                 # Few files with an alpha channel are transparent anywhere.
@@ -154,7 +156,7 @@ def _opened(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PhotographError(
             f"{path}: expected at most {MOST_PIXELS // 1_000_000} megapixels, found more than "
-            f"Pillow opens ({error})"
+            f"{2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000}"
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise _no_picture(path) from error

@@ -31,6 +31,12 @@ def test_pictures_of_every_format_are_decoded(tmp_path: Path, suffix: str) -> No
     assert photograph.pixels[20, 10].argmax() == 0 and photograph.pixels[20, 50].argmax() == 2
 
 
+def test_sixteen_bits_of_grey_become_eight(tmp_path: Path) -> None:
+    grey = np.full((40, 50), 128 * 257, dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert (read_photograph(tmp_path / "grey.png").pixels == 128).all()
+
+
 def test_the_turn_that_a_camera_noted_is_undone(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the right side of the scene is the bottom row of the file
@@ -73,7 +79,7 @@ def test_what_is_no_photograph_is_one_sentence(tmp_path: Path) -> None:
     stripes(1, 1).save(tmp_path / "dot.png")
     with pytest.raises(PhotographError, match="expected a photograph of 32 pixels.*found 1 x 1"):
         read_photograph(tmp_path / "dot.png")
-    for width, found in ((16000, "200000000 pixels"), (10000, r"125 \(10000 x 12500\)")):
+    for width, found in ((16000, "more than 178"), (10000, r"125 \(10000 x 12500\)")):
         huge_png(tmp_path / "huge.png", width, 12500)
         with pytest.raises(PhotographError, match=f"at most 100 megapixels, found .*{found}"):
             read_photograph(tmp_path / "huge.png")
