@@ -286,7 +286,7 @@ def _summary(report: SynthesisReport, scans: Path, out: Path) -> int:
     if report.without_joints:
         print(
             f"{len(report.without_joints)} scans have no joints, which training "
-            f"needs: {_some(report.without_joints)}"
+            f"needs (docs/joints.md has the sources): {_some(report.without_joints)}"
         )
     if report.skipped_backgrounds:
         print(
