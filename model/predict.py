@@ -14,7 +14,7 @@ from torch import Tensor
 from dataset.augment import scale_colours
 from model.blocks import REFINER_HALO
 from model.checkpoint import LoadedModel
-from model.encoding import camera_normals_from_encoded, decode_depth, encode_image
+from model.encoding import Window, camera_normals_from_encoded, decode_depth, encode_image
 from model.folding import fold
 from model.meshing import MINIMUM_THICKNESS, DepthMaps, largest_component
 from model.networks import FullMaps
@@ -23,8 +23,11 @@ from model.parts import LOW_STEP
 from model.precision import InferencePrecision, float32_region, inference_dtype
 from model.tiles import cover, refine_tiles, shown_cells
 from model.view_files import reduce_image, reduction_factor
+from render.picture_box import bounds
 
 LOGGER = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
 
 PROCESSOR_TILE, DEVICE_TILE = 64, 512
 """Height of the refiner's tiles, pixels: caches of processors are small, other devices wide."""
@@ -128,24 +131,12 @@ class Predictor:
         full = self.predict_maps(encode_image(pixels), transforms, outline)
         person = self._network.silhouette(full)[0, 0].cpu().numpy()
         mask = largest_component(person if outline is None else person & outline)
-        distance = decode_depth(full.depth)[0].cpu()
         seconds = time.perf_counter() - start
-        front = distance[0].numpy() * mask
-        back = np.maximum(distance[1].numpy(), front + MINIMUM_THICKNESS) * mask
-        normals = []
-        for side, name in enumerate((front, back)):
-            encoded = full.normal[:, 3 * side : 3 * side + 3].cpu()
-            covered = (encoded.sum(1, keepdim=True) > 0) & torch.from_numpy(mask)
-            decoded = camera_normals_from_encoded(
-                encoded, torch.from_numpy(name)[None, None], self._resolution, back=side == 1
-            )
-            normals.append((decoded * covered)[0].permute(1, 2, 0).numpy())
+        front, back = _decode(full, mask)
         return Prediction(
-            maps=DepthMaps(
-                front.astype(np.float32), back.astype(np.float32), mask, self._rules.point_scale
-            ),
-            normal_front=normals[0],
-            normal_back=normals[1],
+            maps=DepthMaps(front[0], back[0], mask, self._rules.point_scale),
+            normal_front=front[1],
+            normal_back=back[1],
             left_out=left_out,
             seconds=seconds,
         )
@@ -195,3 +186,34 @@ class Predictor:
                 "the image: %s",
                 ", ".join(left_out),
             )
+
+
+def _decode(full: FullMaps, mask: NDArray[np.bool_]) -> list[tuple[Floats, Floats]]:
+    """Return ray distance (R, R) and normals (R, R, 3) of front and back, 0 off the mask.
+
+    No more than the box around the mask is decoded, which is a fifth of most frames.
+    """
+    box = bounds(mask)
+    person = torch.from_numpy(mask[box])
+    front, back = decode_depth(full.depth[0][:, *box]).cpu()
+    sides = []
+    for side, distance in enumerate((front, torch.maximum(back, front + MINIMUM_THICKNESS))):
+        encoded = full.normal[:, 3 * side : 3 * side + 3, *box].cpu()
+        normal = camera_normals_from_encoded(
+            encoded, distance[None, None], mask.shape[0], back=side == 1, window=box
+        )
+        normal *= (encoded.sum(1, keepdim=True) > 0) & person
+        sides.append(
+            (
+                _placed(distance * person, box, mask.shape),
+                _placed(normal[0].permute(1, 2, 0), box, mask.shape),
+            )
+        )
+    return sides
+
+
+def _placed(values: Tensor, box: Window, frame: tuple[int, ...]) -> Floats:
+    """Return (R, R, ...) float32, values in a box of the frame and 0 around it."""
+    placed = np.zeros((*frame, *values.shape[2:]), dtype=np.float32)
+    placed[box] = values.numpy()
+    return placed

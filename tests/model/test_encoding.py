@@ -144,6 +144,19 @@ def test_rendered_normals_of_a_smooth_body_are_the_targets_that_its_depth_gives(
         assert ((found == 0) == (expected == 0)).float().mean() > 0.999
 
 
+def test_a_window_of_a_frame_gives_the_normals_that_the_frame_has_there() -> None:
+    rng = torch.Generator().manual_seed(0)
+    encoded = 0.3 + 0.6 * torch.rand(1, 3, 64, 64, generator=rng)
+    distance = 0.9 + 0.2 * torch.rand(1, 1, 64, 64, generator=rng)
+    window = slice(5, 40), slice(33, 61)
+    whole = camera_normals_from_encoded(encoded, distance, 64, True)
+    part = camera_normals_from_encoded(
+        encoded[..., *window], distance[..., *window], 64, True, window
+    )
+    assert torch.allclose(part, whole[..., *window], atol=1e-6)
+    assert torch.allclose(whole.norm(dim=1), torch.ones(1, 64, 64))
+
+
 def test_background_stays_background_when_normals_are_converted() -> None:
     normal = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
     distance = torch.zeros(1, 1, 8, 8)

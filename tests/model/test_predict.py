@@ -14,7 +14,7 @@ from dataset.joints import JOINT_INDEX
 from model.checkpoint import LoadedModel
 from model.config import ModelConfig, TrainConfig
 from model.conventions import Convention
-from model.encoding import decode_depth, encode_image
+from model.encoding import camera_normals_from_encoded, decode_depth, encode_image
 from model.meshing import MINIMUM_THICKNESS, largest_component
 from model.networks import FullMaps, build_network
 from model.part_fitting import fit_parts, normalise_joints, stack_transforms
@@ -110,6 +110,12 @@ def test_inside_an_outline_predictions_are_those_of_the_whole_frame(tile: int) -
     distance = decode_depth(full.depth)[0].numpy()
     assert np.allclose(made.maps.front[found], distance[0][found], atol=1e-5)
     assert not made.maps.front[~found].any() and not made.normal_back[~found].any()
+    encoded = full.normal[:, 3:]
+    back = torch.from_numpy(made.maps.back)[None, None]
+    normal = camera_normals_from_encoded(encoded, back, SIZE, back=True)[0].permute(1, 2, 0)
+    seen = found & (encoded[0].sum(0).numpy() > 0)
+    assert np.allclose(made.normal_back[seen], normal.numpy()[seen], atol=1e-4) and seen.any()
+    assert not made.normal_back[~seen].any()
 
 
 def test_outlines_tiles_and_precisions_of_another_kind_are_refused() -> None:
