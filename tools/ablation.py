@@ -249,7 +249,7 @@ def _described(cell: Cell) -> str:
 
 def _row(cell: Cell, arguments: argparse.Namespace) -> Row:
     """Do what a cell still lacks; what goes wrong is told in the row."""
-    from tools.ablation_cells import check_fits, score_cell, train_cell, weigh_cell
+    from tools.ablation_cells import check_fits, is_trained, score_cell, train_cell, weigh_cell
     from tools.ablation_tables import Row
 
     out, failure = arguments.out, ""
@@ -258,7 +258,7 @@ def _row(cell: Cell, arguments: argparse.Namespace) -> Row:
         if "memory" in arguments.columns:
             memory = weigh_cell(cell, out, arguments)
         if "scores" in arguments.columns:
-            if memory is not None:
+            if memory is not None and not is_trained(cell, out):
                 check_fits(cell, memory)
             train_cell(cell, out, arguments)
             scores = score_cell(cell, out, arguments)
@@ -287,7 +287,7 @@ def _dry_run(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
     import torch
 
     from model.networks import DigitisationNetwork, count_parameters
-    from tools.ablation_cells import GIB, check_fits, count_cell, plan_cell
+    from tools.ablation_cells import GIB, Forecast, foresee_cell
 
     hours, size, failures = 0.0, 0, 0
     for cell in cells:
@@ -295,20 +295,19 @@ def _dry_run(cells: Sequence[Cell], arguments: argparse.Namespace) -> int:
         with torch.device("meta"):
             size += CHECKPOINT_BYTES * count_parameters(DigitisationNetwork(cell.config.model))
         try:
-            if "memory" in arguments.columns:
-                memory = count_cell(cell, arguments)
-                print(f"  a step takes at least {memory.need.bytes / GIB:.2f} GiB")
-            if "scores" in arguments.columns:
-                if "memory" in arguments.columns:
-                    check_fits(cell, memory)
-                plans = plan_cell(cell, arguments.out, arguments)
-                own = sum(each.seconds for each in plans) / 3600 / arguments.devices
-                steps = " and ".join(str(each.steps) for each in plans) or "no more"
-                print(f"  {steps} steps, about {own:.2f} hours of training")
-                hours += own
+            forecast = foresee_cell(cell, arguments.out, arguments)
         except UserInputError as error:
+            forecast = Forecast(failure=str(error))
+        if forecast.memory is not None:
+            print(f"  a step takes at least {forecast.memory.need.bytes / GIB:.2f} GiB")
+        if forecast.failure:
             failures += 1
-            print(f"  {error}")
+            print(f"  {forecast.failure}")
+        elif "scores" in arguments.columns:
+            own = sum(each.seconds for each in forecast.plans) / 3600 / arguments.devices
+            steps = " and ".join(str(each.steps) for each in forecast.plans) or "no more"
+            print(f"  {steps} steps, about {own:.2f} hours of training")
+            hours += own
     if "scores" in arguments.columns:
         print(
             f"{len(cells)} networks: about {hours:.1f} hours of training, scoring beside it, and "

@@ -32,7 +32,15 @@ from render.files import write_text_atomically
 from tools.cli import EXIT_BAD_INPUT, EXIT_OK, EXIT_SOME_FAILED
 from tools.eval_2k2k import MEASUREMENT_FLAGS, choose_views
 from tools.eval_reports import score_config
-from tools.step_cost import StepNeed, count, in_fresh_process, measure, smallest_step
+from tools.step_cost import (
+    StepNeed,
+    StepSpec,
+    count,
+    count_here,
+    in_fresh_process,
+    measure,
+    smallest_step,
+)
 
 INTERRUPTED = 130
 ROOM = 1.25
@@ -94,9 +102,29 @@ class Scores:
     device: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a cell would take.
+
+    Attributes:
+        memory: counted; None where it was not asked for, or could not be.
+        plans: of the phases to train; none where they are trained, or cannot be.
+        failure: why they cannot; "" where they can.
+    """
+
+    memory: StepMemory | None = None
+    plans: tuple[Estimate, ...] = ()
+    failure: str = ""
+
+
 def run_folder(out: Path, cell: Cell) -> Path:
     """Return the run folder of a cell."""
     return out / "runs" / cell.name
+
+
+def is_trained(cell: Cell, out: Path) -> bool:
+    """Return whether the folder has the finished network of a cell of that name."""
+    return (run_folder(out, cell) / FINISHED).is_file()
 
 
 def run_tool(module: str, flags: Sequence[str], accepted: Sequence[int] = (EXIT_OK,)) -> None:
@@ -138,7 +166,7 @@ def train_cell(cell: Cell, out: Path, arguments: argparse.Namespace) -> None:
         UserInputError: training says why it cannot.
     """
     run = run_folder(out, cell)
-    if (run / FINISHED).is_file():
+    if is_trained(cell, out):
         if not is_record_of(run, cell.config, shard_set_digest(cell.shards.root)):
             raise UserInputError(
                 f"{run}: expected a network of this configuration and these scans, found one of "
@@ -213,22 +241,17 @@ def weigh_cell(cell: Cell, out: Path, arguments: argparse.Namespace) -> StepMemo
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["of"] == of:
             return StepMemory(**(kept["memory"] | {"need": StepNeed(**kept["memory"]["need"])}))
-    memory = count_cell(cell, arguments)
+    spec = smallest_step(cell.config, accelerator=arguments.accelerator)
+    memory = StepMemory(need=count(spec), batch=spec.batch)
     available = memory.need.available_bytes
     if available is None or memory.need.bytes * ROOM <= available:
-        cost = measure(smallest_step(cell.config, accelerator=arguments.accelerator))
+        cost = measure(spec)
         memory = dataclasses.replace(
             memory, need=cost.need, peak_bytes=cost.peak_bytes, step_seconds=cost.seconds
         )
     content = {"of": of, "memory": dataclasses.asdict(memory)}
     write_text_atomically(path, json.dumps(content, indent=1) + "\n")
     return memory
-
-
-def count_cell(cell: Cell, arguments: argparse.Namespace) -> StepMemory:
-    """Count the memory of a cell's training step, without doing it."""
-    spec = smallest_step(cell.config, accelerator=arguments.accelerator)
-    return StepMemory(need=count(spec), batch=spec.batch)
 
 
 def check_fits(cell: Cell, memory: StepMemory) -> None:
@@ -238,22 +261,32 @@ def check_fits(cell: Cell, memory: StepMemory) -> None:
     if available is not None and need > available:
         raise TrainingError(
             f"{cell.name}: expected {need / GIB:.1f} GiB for a batch of {cell.config.batch_size} "
-            f"views, found {available / GIB:.1f} GiB (not trained)"
+            f"views, found {available / GIB:.1f} GiB (not trained; --overwrite looks again)"
         )
 
 
-def plan_cell(cell: Cell, out: Path, arguments: argparse.Namespace) -> tuple[Estimate, ...]:
-    """Return what training a cell from the start takes on one device; nothing where it is done.
-
-    Raises:
-        UserInputError: training says why it cannot.
-    """
-    if (run_folder(out, cell) / FINISHED).is_file():
-        return ()
-    never = cell.shards.root / "no-run"
-    options = RunOptions(shards=cell.shards.root, out=never, accelerator=arguments.accelerator)
-    return in_fresh_process(_plan, (cell.config, options))
+def foresee_cell(cell: Cell, out: Path, arguments: argparse.Namespace) -> Forecast:
+    """Return what a cell would still take on one device, found in a fresh process."""
+    spec = options = None
+    if "memory" in arguments.columns:
+        spec = smallest_step(cell.config, accelerator=arguments.accelerator)
+    if "scores" in arguments.columns and not is_trained(cell, out):
+        root = cell.shards.root
+        options = RunOptions(shards=root, out=root / "no-run", accelerator=arguments.accelerator)
+    return in_fresh_process(_foresee, (cell, spec, options))
 
 
-def _plan(work: tuple[TrainConfig, RunOptions]) -> tuple[Estimate, ...]:
-    return plan(*work)
+def _foresee(work: tuple[Cell, StepSpec | None, RunOptions | None]) -> Forecast:
+    cell, spec, options = work
+    memory = None
+    plans: tuple[Estimate, ...] = ()
+    try:
+        if spec is not None:
+            memory = StepMemory(need=count_here(spec), batch=spec.batch)
+        if options is not None:
+            if memory is not None:
+                check_fits(cell, memory)
+            plans = plan(cell.config, options)
+    except UserInputError as error:
+        return Forecast(memory=memory, failure=str(error))
+    return Forecast(memory=memory, plans=plans)

@@ -138,7 +138,7 @@ def count(spec: StepSpec) -> StepNeed:
 
     It takes a small part of the memory of the step.
     """
-    return in_fresh_process(_count_here, spec)
+    return in_fresh_process(count_here, spec)
 
 
 def synthetic_batch(config: ModelConfig, count: int, seed: int = 0) -> Batch:
@@ -242,7 +242,8 @@ class _Step:
         float(loss.detach())
 
 
-def _count_here(spec: StepSpec) -> StepNeed:
+def count_here(spec: StepSpec) -> StepNeed:
+    """Count as `count` does, in this process."""
     from torch.autograd.graph import saved_tensors_hooks
 
     from model.memory import available_bytes

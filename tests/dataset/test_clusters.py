@@ -77,7 +77,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_bytes_are_those_of_one_proc
         done.append(scan_id)
 
     run = Synthesis(
-        scans=find_scans(scans),
+        scans=find_scans(scans, joints="sidecar"),
         config=CONFIG,
         out=tmp_path / "shards",
         lists=scan_set_lists(scans),
@@ -96,7 +96,7 @@ def test_a_driver_that_is_killed_is_started_again(
 ) -> None:
     out = tmp_path / "shards"
     line = [sys.executable, "-m", "tools.render_dataset", "--scans", str(scans), "--out", str(out)]
-    line += ["--resolution", "128", "--yaws", "0", "20", "--seed", "3"]
+    line += ["--resolution", "128", "--yaws", "0", "20", "--seed", "3", "--joints", "sidecar"]
     line += ["--cluster", address_of(dask)]
     driver = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(out.glob("scans/*.h5")) and driver.poll() is None:
