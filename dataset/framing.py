@@ -97,9 +97,15 @@ class Framing:
         part = picture[max(0, self.top) : max(0, bottom), max(0, self.left) : max(0, right)]
         if not part.size:
             raise ValueError(f"picture: expected one that {self} reaches, got {width} x {height}")
-        room = (max(0, each) for each in (-self.top, bottom - height, -self.left, right - width))
-        border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
-        square = cv2.copyMakeBorder(part, *room, border, value=(fill or 0,) * 3)
+        square = cv2.copyMakeBorder(
+            part,
+            top=max(0, -self.top),
+            bottom=max(0, bottom - height),
+            left=max(0, -self.left),
+            right=max(0, right - width),
+            borderType=cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT,
+            value=(fill or 0,) * 3,
+        )
         shrinks = self.side >= self.resolution
         method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         size = (self.resolution, self.resolution)
