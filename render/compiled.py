@@ -27,7 +27,8 @@ def compiled(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, 
     The machine code is kept in a `__pycache__` beside the source, or in the user's cache folder
     where that cannot be written, or not at all.
     """
-    make = partial(numba.njit, nogil=True, error_model="numpy")
+    # Nothing written in C calls these: an entry for it would be a tenth more to compile.
+    make = partial(numba.njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
     try:
         made: Callable[_Parameters, _Result] = make(cache=True)(function)
     except RuntimeError:  # no folder can be written
