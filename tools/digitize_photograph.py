@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from dataset.detectors import Detection, read_openpose_json
 from dataset.photographed_people import Person, choose_person, with_masks
 from dataset.photographs import Photograph, read_outline, read_photograph
@@ -88,7 +90,7 @@ def digitize_photograph(digitizer: Digitizer, job: PhotographJob) -> list[str]:
             failures.append(error)
     if len(failures) == len(numbers):
         raise failures[0]
-    print(f"{job.path}: {time.perf_counter() - started:.1f} s in all")
+    tqdm.write(f"{job.path}: {time.perf_counter() - started:.1f} s in all")
     return [str(failure) for failure in failures]
 
 
@@ -119,15 +121,15 @@ def _one_person(
         page = job.out / f"{name}.html"
         write_text_atomically(page, mesh_page(made.mesh, photograph.pixels, name))
     seconds = made.seconds
-    print(
+    tqdm.write(
         f"{files[0]}: {len(made.mesh.faces):,} faces; detection {seconds.detection:.2f} s, "
         f"prediction (networks alone) {seconds.prediction:.2f} s, around it "
         f"{seconds.preparation:.2f} s, meshing {seconds.meshing:.2f} s, writing "
         f"{time.perf_counter() - begun:.2f} s"
     )
-    print(f"  beside it: {', '.join(path.name for path in files[1:])}")
+    tqdm.write(f"  beside it: {', '.join(path.name for path in files[1:])}")
     if page is not None:
-        print(f"  page: {page}")
+        tqdm.write(f"  page: {page}")
         if _has_screen():
             webbrowser.open(page.resolve().as_uri())
 

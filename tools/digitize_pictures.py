@@ -31,7 +31,7 @@ from render.rasteriser import GBuffer, Rasteriser
 
 OVERLAY_SIZE = 1024
 TURNS_DEG = tuple(45.0 * step for step in range(8))
-TURN_SIZE = 640
+TURN_SIZE = 480
 _LEFT, _RIGHT, _MIDDLE = (255, 122, 24), (30, 160, 255), (250, 220, 40)
 _PART_COLOURS = {
     "face": (250, 220, 40),

@@ -97,7 +97,7 @@ def digitize_video(digitizer: Digitizer, job: VideoJob) -> list[str]:
         raise PersonError(f"{job.path}: expected a frame that can be digitised, got: {failures[0]}")
     facts = job.facts | {"video": str(job.path), "frames_per_second": rate, "frames": frames}
     write_text_atomically(facts_file(job.out, job.name), json.dumps(facts, indent=1) + "\n")
-    print(
+    tqdm.write(
         f"{turning} and {len(frames)} meshes in {folder}: detection "
         f"{detection_seconds:.1f} s, {time.perf_counter() - started:.1f} s in all"
     )
