@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.augment import Geometry
+from model.crop_sampling import encoded_normals_of_depth, sample_normals, sample_picture
 from model.encoding import (
     encode_depth,
     encode_image,
     encoded_from_camera_normals,
-    normals_from_depth,
 )
 from model.part_fitting import PartTransforms, fit_parts, normalise_joints, stack_transforms
 from model.parts import LOW_STEP, PARTS_OF_NETWORK, Resolution
 
 Key = tuple[int, int]
-
-MIDDLE_GREY = 127.5
-"""What is 0 to the networks: what crops show outside of the frame."""
 
 
 @dataclass(frozen=True)
@@ -105,29 +101,33 @@ def image_tensor(image: NDArray[np.uint8]) -> Tensor:
     return encode_image(planes.float() / 255.0)
 
 
-def _encoded_normals(geometry: Geometry, distance: Tensor) -> Tensor:
-    """Return the (6, h, w) encoded normals of a window: rendered ones if read, else of depth.
-
-    Args:
-        geometry: of the view.
-        distance: (1, 2, h, w) its ray distances.
-    """
+def _encoded_normals(geometry: Geometry) -> NDArray[np.float32]:
+    """Return the (h, w, 6) encoded normals of a window: rendered ones if read, else of depth."""
     resolution = geometry.resolution
     if geometry.normals is None:
-        return normals_from_depth(encode_depth(distance), resolution)[0]
+        return encoded_normals_of_depth(geometry.ray_distance, resolution)
+    distance = _distance(geometry)
     normals = torch.from_numpy(np.ascontiguousarray(geometry.normals)).permute(0, 3, 1, 2)
-    return torch.cat(
-        [
-            encoded_from_camera_normals(
-                normals[side : side + 1],
-                distance[:, side : side + 1],
-                resolution,
-                back=side == 1,
-                window=geometry.window,
-            )[0]
-            for side in (0, 1)
-        ]
-    )
+    sides = [
+        encoded_from_camera_normals(
+            normals[side : side + 1],
+            distance[:, side : side + 1],
+            resolution,
+            back=side == 1,
+            window=geometry.window,
+        )[0]
+        for side in (0, 1)
+    ]
+    return torch.cat(sides).permute(1, 2, 0).contiguous().numpy()
+
+
+def _planes(values: NDArray) -> Tensor:
+    """Return (C, h, w) of (h, w, C), not copied."""
+    return torch.from_numpy(values).permute(2, 0, 1)
+
+
+def _reliable(geometry: Geometry) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(geometry.reliable))[None]
 
 
 def _framed(part: Tensor, geometry: Geometry) -> Tensor:
@@ -151,10 +151,9 @@ def to_batch(samples: list[tuple[Geometry, NDArray[np.uint8]]], keys: tuple[Key,
     for geometry, _ in samples:
         distance = _distance(geometry)
         depths.append(_framed(encode_depth(distance)[0], geometry))
-        known = torch.from_numpy(np.ascontiguousarray(geometry.reliable))[None]
-        reliable.append(_framed(known, geometry))
+        reliable.append(_framed(_reliable(geometry), geometry))
         if geometry.normals is not None:
-            normals.append(_framed(_encoded_normals(geometry, distance), geometry))
+            normals.append(_framed(_planes(_encoded_normals(geometry)), geometry))
     return Batch(
         torch.stack([image_tensor(image) for _, image in samples]),
         torch.stack(depths),
@@ -178,21 +177,6 @@ def _crop_map(matrix: NDArray, crop: tuple[int, int], size: int) -> NDArray[np.f
     middle = size / 2.0
     moved = linear @ (start + 0.5 - middle) + shift * middle + middle - 0.5
     return np.hstack([linear, moved[:, None]])
-
-
-def _cut(source: NDArray, matrix: NDArray, crop: tuple[int, int], outside: float) -> NDArray:
-    """Return a (h, w, C) crop, interpolated linearly, of a (H, W, C) array.
-
-    Args:
-        source: to sample, C up to 4.
-        matrix: (2, 3) from indices of the crop to those of the source.
-        crop: height and width.
-        outside: value around the source.
-    """
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    border = (outside,) * 4
-    cut = cv2.warpAffine(source, matrix, crop[::-1], flags=flags, borderValue=border)
-    return np.asarray(cut)
 
 
 def _low_image(image: NDArray[np.uint8]) -> Tensor:
@@ -221,53 +205,62 @@ def _low(part: Tensor, geometry: Geometry) -> Tensor:
     return frame
 
 
-def _crops(
-    image: NDArray[np.uint8], encoded: Tensor, geometry: Geometry, transforms: PartTransforms
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return of each network the (P, 3, h, w) pictures and (P, 6, h, w) normals of one person."""
+def _cut_crops(
+    image: NDArray[np.uint8],
+    encoded: NDArray[np.float32],
+    geometry: Geometry,
+    transforms: PartTransforms,
+    crops: dict[str, tuple[Tensor, Tensor]],
+) -> None:
+    """Write the crops of one person into zeros.
+
+    Args:
+        image: (R, R, 3) uint8.
+        encoded: (h, w, 6) float32 encoded normals of the window.
+        geometry: whose window it is.
+        transforms: of the person.
+        crops: of each network (P, 3, h, w) for the pictures and (P, 6, h, w) for the normals.
+    """
     resolution = Resolution(geometry.resolution)
-    sides = [np.ascontiguousarray(encoded[s : s + 3].permute(1, 2, 0).numpy()) for s in (0, 3)]
-    corner = np.array([geometry.window[1].start, geometry.window[0].start])
-    result = {}
-    for network, parts in PARTS_OF_NETWORK.items():
-        crop = resolution.crop_size(network)
-        pictures = torch.empty(len(parts), 3, *crop)
-        normals = torch.empty(len(parts), 6, *crop)
-        for place, part in enumerate(parts):
+    corner = np.array([[0.0, 0.0, side.start] for side in reversed(geometry.window)])
+    for network, (pictures, normals) in crops.items():
+        size = resolution.crop_size(network)
+        for place, part in enumerate(PARTS_OF_NETWORK[network]):
             matrix = transforms.canonical_to_image[part].numpy()
-            to_frame = _crop_map(matrix, crop, resolution.full)
-            picture = _cut(image, to_frame, crop, MIDDLE_GREY)
-            pictures[place] = torch.from_numpy(picture).permute(2, 0, 1)
-            to_window = to_frame - np.hstack([np.zeros((2, 2)), corner[:, None]])
-            for first, side in zip((0, 3), sides, strict=True):
-                cut = torch.from_numpy(_cut(side, to_window, crop, 0.0))
-                normals[place, first : first + 3] = cut.permute(2, 0, 1)
-        result[network] = pictures.sub_(MIDDLE_GREY).div_(MIDDLE_GREY), normals
-    return result
+            to_frame = _crop_map(matrix, size, resolution.full)
+            sample_picture(image, to_frame, pictures[place].numpy())
+            sample_normals(encoded, to_frame - corner, normals[place].numpy())
 
 
 def to_part_batch(
     samples: list[tuple[Geometry, NDArray[np.uint8]]], keys: tuple[Key, ...]
 ) -> PartBatch:
     """Stack what phase 1 needs of views and their pictures; no whole frame is made."""
-    low_depth, low_reliable, low_normal, crops, transforms = [], [], [], [], []
-    for geometry, image in samples:
-        distance = _distance(geometry)
-        encoded = _encoded_normals(geometry, distance)
-        low_depth.append(encode_depth(_low(distance[0], geometry)))
-        reliable = torch.from_numpy(np.ascontiguousarray(geometry.reliable))[None]
-        low_reliable.append(_low(reliable, geometry))
+    resolution = Resolution(samples[0][0].resolution)
+    crops = {
+        network: tuple(
+            torch.zeros(len(samples), len(parts), channels, *resolution.crop_size(network))
+            for channels in (3, 6)
+        )
+        for network, parts in PARTS_OF_NETWORK.items()
+    }
+    low_depth, low_reliable, low_normal, transforms = [], [], [], []
+    for number, (geometry, image) in enumerate(samples):
+        encoded = _encoded_normals(geometry)
+        low_depth.append(encode_depth(_low(_distance(geometry)[0], geometry)))
+        low_reliable.append(_low(_reliable(geometry), geometry))
         if geometry.normals is not None:
-            low_normal.append(_low(encoded, geometry))
+            low_normal.append(_low(_planes(encoded), geometry))
         transforms.append(_transforms(geometry))
-        crops.append(_crops(image, encoded, geometry, transforms[-1]))
+        own = {name: (image[number], normal[number]) for name, (image, normal) in crops.items()}
+        _cut_crops(image, encoded, geometry, transforms[-1], own)
     return PartBatch(
         low_image=torch.stack([_low_image(image) for _, image in samples]),
         low_depth=torch.stack(low_depth),
         low_reliable=torch.stack(low_reliable),
         low_normal=torch.stack(low_normal) if low_normal else None,
-        images={name: torch.stack([each[name][0] for each in crops]) for name in PARTS_OF_NETWORK},
-        normals={name: torch.stack([each[name][1] for each in crops]) for name in PARTS_OF_NETWORK},
+        images={name: images for name, (images, _) in crops.items()},
+        normals={name: normals for name, (_, normals) in crops.items()},
         transforms=stack_transforms(transforms),
         keys=keys,
     )

@@ -83,38 +83,42 @@ def _shards(arguments: argparse.Namespace) -> Iterator[Path]:
         yield shards
 
 
-def kinds() -> dict[str, tuple[AugmentConfig, bool]]:
-    """Return kinds of samples: which changes, and whether phase 1's parts alone are served."""
+def kinds() -> dict[str, tuple[AugmentConfig, bool, bool]]:
+    """Return kinds of samples: changes, phase 1's parts alone or not, normals rendered or not.
+
+    Normals that are not rendered come from the depth, as training takes them by default.
+    """
     from dataset.augment import UNCHANGED, AugmentConfig
 
     published = replace(UNCHANGED, background=1.0, colour=0.7, edges=1.0)
     every = replace(AugmentConfig(), background=1.0, edges=1.0, light=0.0)
     return {
-        "phase 1, no change": (UNCHANGED, True),
-        "phase 1, room, colours, edges": (published, True),
-        "  and framing": (replace(published, scale=0.1, shift=0.03, roll_deg=5.0), True),
-        "  and all but light": (every, True),
-        "  and light": (replace(every, light=1.0), True),
-        "whole frames, no change": (UNCHANGED, False),
-        "whole frames, room, colours, edges": (published, False),
+        "phase 1, no change": (UNCHANGED, True, False),
+        "phase 1, room, colours, edges": (published, True, False),
+        "  and rendered normals": (published, True, True),
+        "  and framing": (replace(published, scale=0.1, shift=0.03, roll_deg=5.0), True, False),
+        "  and all but light": (every, True, False),
+        "  and light": (replace(every, light=1.0), True, False),
+        "whole frames, no change": (UNCHANGED, False, False),
+        "whole frames, room, colours, edges": (published, False, False),
     }
 
 
-def _dataset(shards: Path, augment: AugmentConfig) -> ViewDataset:
+def _dataset(shards: Path, augment: AugmentConfig, rendered: bool = False) -> ViewDataset:
     from dataset.shards import ShardSet
     from model.samples import ViewDataset
 
     resolution = ShardSet(shards).resolution
     return ViewDataset(
-        shards, "train", resolution, augment=augment, seed=0, with_normals=True, cache_bytes=0
+        shards, "train", resolution, augment=augment, seed=0, with_normals=rendered, cache_bytes=0
     )
 
 
 def measure_samples(shards: Path, repeats: int) -> list[Row]:
     """Measure one sample of every kind, in this thread."""
     rows = []
-    for name, (augment, parts) in kinds().items():
-        data, numbers = _dataset(shards, augment), iter(range(1 << 30))
+    for name, (augment, parts, rendered) in kinds().items():
+        data, numbers = _dataset(shards, augment, rendered), iter(range(1 << 30))
 
         def sample(
             data: ViewDataset = data, numbers: Iterator[int] = numbers, parts: bool = parts
@@ -142,7 +146,7 @@ def measure_steps(shards: Path, repeats: int) -> list[Row]:
     rng = np.random.default_rng(0)
     silhouette = geometry.ray_distance[0] > 0.0
     steps: dict[str, Callable[[], object]] = {
-        "read depth, mask, normals, joints": lambda: files.geometry(0),
+        "read depth, mask, joints": lambda: files.geometry(0),
         "read the person": lambda: files.person(0),
         "read a background": lambda: files.background(1),
         "put the person before it": lambda: before(person, room),
