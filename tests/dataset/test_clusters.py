@@ -69,7 +69,8 @@ def worker_pids(dask: Any) -> set[int]:
 def test_a_worker_that_is_killed_is_replaced_and_the_bytes_are_those_of_one_process(
     scans: Path, alone: Path, dask: Any, tmp_path: Path
 ) -> None:
-    before, done = worker_pids(dask), []
+    before = worker_pids(dask)
+    done: list[str] = []
 
     def kill_one(scan_id: str) -> None:
         if not done:

@@ -33,6 +33,9 @@ from tools.train_2k2k import build_parser, choose_out, choose_processes, point_l
 from tools.train_2k2k import main as train_2k2k
 from tools.train_config import resolve_config
 
+FLAGS = ["--max-steps", "60", "--accelerator", "cpu", "--augment", "background=0", "colour=1"]
+"""Before its own room alone: sixty steps are enough to find a person there."""
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -44,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         options = ["--resolution", "128", "--angles", "-10", "10", "20", "--jobs", "1"]
         assert render_dataset(["--scans", "dir", *options]) == 0
-        assert train_2k2k(["shards/", "--max-steps", "60", "--accelerator", "cpu"]) == 0
+        assert train_2k2k(["shards/", *FLAGS]) == 0
     return folder
 
 
@@ -81,9 +84,7 @@ def test_the_run_folder_says_how_to_repeat_it(here: Path) -> None:
     assert written["config"]["model"]["resolution"] == 128
     assert written["config"]["phase1"]["steps"] == 60
     assert written["shards"] == str(here / "shards")
-    assert written["commands"] == [
-        ["train-2k2k", "shards/", "--max-steps", "60", "--accelerator", "cpu"]
-    ]
+    assert written["commands"] == [["train-2k2k", "shards/", *FLAGS]]
     assert len(written["shards_sha256"]) == 64
     assert written["versions"]["torch"] == importlib.metadata.version("torch")
     assert written["device"] == device_name(torch.device("cpu"))  # as asked for, GPU or not
@@ -199,7 +200,7 @@ def test_a_run_is_not_resumed_on_other_shards(
     shutil.copytree(here / "shards", other)
     run = here / "runs" / "latest"
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    options = ["--resume", "--max-steps", "60", "--accelerator", "cpu"]
+    options = ["--resume", *FLAGS]
     assert train_2k2k([str(other), *options]) == 2
     assert f"expected the shard set {here / 'shards'}" in one_sentence(capsys)
     assert before == {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
@@ -306,7 +307,7 @@ def test_a_run_is_not_resumed_when_scans_changed_their_split(
     lists = here / "shards" / "splits"
     before = (lists / "test.txt").read_text()
     (lists / "test.txt").write_text(before + "\n")
-    options = ["--resume", "--max-steps", "60", "--accelerator", "cpu"]
+    options = ["--resume", *FLAGS]
     try:
         assert train_2k2k(["shards", *options]) == 2
     finally:
@@ -340,7 +341,7 @@ def test_resuming_a_finished_run_does_nothing_more(
 ) -> None:
     run = here / "runs" / "latest" / ""
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    options = ["--resume", "--max-steps", "60", "--accelerator", "cpu"]
+    options = ["--resume", *FLAGS]
     assert train_2k2k(["shards", *options]) == 0
     assert "nothing left to do" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before and before
