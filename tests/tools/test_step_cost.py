@@ -10,9 +10,9 @@ from model.networks import build_network, count_parameters
 from tools.step_cost import (
     StepNeed,
     StepSpec,
-    _count_here,
     _measure_here,
     _SavedTensors,
+    count_here,
     smallest_step,
     synthetic_batch,
 )
@@ -41,7 +41,7 @@ def test_the_cost_of_a_step_is_that_of_its_networks() -> None:
 def test_a_forward_pass_that_keeps_nothing_counts_what_a_step_keeps() -> None:
     for parts in ("parts", "whole"):
         spec = smallest_step(tiny(parts=parts), accelerator="cpu")
-        counted, measured = _count_here(spec), _measure_here(spec)
+        counted, measured = count_here(spec), _measure_here(spec)
         assert spec.batch == 2
         assert counted.saved_bytes == measured.need.saved_bytes > 0
         refiner = count_parameters(build_network(spec.config.model, 0).refiner)
