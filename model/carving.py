@@ -65,7 +65,7 @@ def stitch_with_gaps(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
         if len(whole.faces) >= (1.0 - _LARGEST_LOSS) * len(opened.faces):
             return whole
         LOGGER.info("gaps behind depth edges stay closed: they would cut the person in two")
-    faces = grid.closed_faces(grid.corners, grid.corners + len(grid.pixels))
+    faces = grid.closed_faces(grid.corners, grid.back_corners)
     return trimesh.Trimesh(vertices=vertices, faces=faces, process=False)
 
 
@@ -206,9 +206,7 @@ def _joined(grid: PixelGrid, gap: Gap, opened: Mask) -> _Layers:
     pixel, quadrant, layer = np.nonzero(exists)
     cell = around[pixel, quadrant]
     first = 2 * len(grid.pixels)
-    corners = np.stack(
-        [grid.corners, *[np.full_like(grid.corners, -1)] * 2, grid.corners + len(grid.pixels)]
-    )
+    corners = np.stack([grid.corners, *[np.full_like(grid.corners, -1)] * 2, grid.back_corners])
     corners[layer, cell, np.array(_CORNERS)[quadrant]] = first + vertex
     members = np.zeros((4, len(found)), dtype=bool)
     elsewhere = (layer == _FRONT) & edges[0][pixel, quadrant]

@@ -89,31 +89,43 @@ def find_gap(maps: DepthMaps, pixel: float) -> Gap | None:
     begin = np.where(under_back, -mirrored_begin, begin)
     end = np.where(under_back & ~under_front, -mirrored_end, end)
     inside = (under_front | under_back) & (end - begin > MINIMUM_THICKNESS)
-    inside = _worth_it(inside, (begin, end), maps, pixel, jump)
     cells = person_cells(maps.mask)
+    front, back = (np.where(cells, _range(depth), 0.0) for depth in (maps.front, maps.back))
+    inside = _worth_it(inside, (begin, end), (front, back), pixel, jump)
     return Gap(
         begin=begin,
         end=end,
         inside=inside,
-        front_edges=cells & (_range(maps.front) > jump),
-        back_edges=cells & (_range(maps.back) > jump),
+        front_edges=front > jump,
+        back_edges=back > jump,
     )
 
 
 def _worth_it(
-    inside: Mask, guesses: tuple[Depths, Depths], maps: DepthMaps, pixel: float, jump: float
+    inside: Mask,
+    guesses: tuple[Depths, Depths],
+    heights: tuple[Depths, Depths],
+    pixel: float,
+    jump: float,
 ) -> Mask:
-    """Return the parts of a gap whose guessed sides are nearer to the truth than the walls."""
+    """Return the parts of a gap whose guessed sides are nearer to the truth than the walls.
+
+    Args:
+        inside: (R, R), where the gap would be.
+        guesses: (R, R), its sides.
+        heights: (R-1, R-1), how far the front and the back go in depth within each cell.
+        pixel: width of a pixel at distance 1, normalised units.
+        jump: height from which a cell is a wall.
+    """
     labels, count = ndimage.label(inside)
     guessed, walls = np.zeros((2, count + 1))
     rows, columns = np.nonzero(person_cells(inside))
     for guess in guesses:
         area = pixel * np.hypot(pixel, _range(guess)[rows, columns])
         guessed += np.bincount(labels[rows, columns], _GUESS_ERROR * area, minlength=count + 1)
-    for depth in (maps.front, maps.back):
-        highest = np.where(person_cells(maps.mask), _range(depth), 0.0)
-        rows, columns = np.nonzero(highest > jump)
-        height = highest[rows, columns].astype(np.float64)
+    for side in heights:
+        rows, columns = np.nonzero(side > jump)
+        height = side[rows, columns].astype(np.float64)
         part = np.max([labels[rows + i, columns + j] for i in (0, 1) for j in (0, 1)], axis=0)
         # The points of a wall between two surfaces are a quarter of its height from either.
         walls += np.bincount(part, pixel * height**2 / 4.0, minlength=count + 1)

@@ -159,6 +159,11 @@ class PixelGrid:
             cells = largest_component(cells)
         return cls(cells, *_cell_corners(cells))
 
+    @property
+    def back_corners(self) -> NDArray[np.int64]:
+        """(C, 4) int64 vertices of each cell on the back."""
+        return self.corners + len(self.pixels)
+
     def closed_faces(
         self,
         front: NDArray[np.int64],
@@ -263,7 +268,7 @@ def stitch(maps: DepthMaps, camera: Camera) -> trimesh.Trimesh:
     grid = PixelGrid.of(maps.mask)
     return trimesh.Trimesh(
         vertices=grid.points(maps, camera),
-        faces=grid.closed_faces(grid.corners, grid.corners + len(grid.pixels)),
+        faces=grid.closed_faces(grid.corners, grid.back_corners),
         process=False,
     )
 
